@@ -1,0 +1,51 @@
+"""The decision lattice: what may happen to a prompt or an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from functools import total_ordering
+
+
+@total_ordering
+class Decision(str, Enum):
+    """Six verdicts in order of strictness; the strictest of several wins.
+
+    ``allow < caveat < redact < abstain < refuse < escalate``
+
+    Because verdicts only ever combine through :func:`strictest`, adding a rule or a pack can
+    never make a verdict weaker.
+    """
+
+    ALLOW = "allow"
+    CAVEAT = "caveat"
+    REDACT = "redact"
+    ABSTAIN = "abstain"
+    REFUSE = "refuse"
+    ESCALATE = "escalate"
+
+    @property
+    def rank(self) -> int:
+        """Position in the lattice, 0 (allow) to 5 (escalate)."""
+        return _RANK[self.value]
+
+    @property
+    def stops(self) -> bool:
+        """Whether the model's own answer must not be shown."""
+        return self.rank >= Decision.ABSTAIN.rank
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Decision):
+            return NotImplemented
+        return self.rank < other.rank
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_RANK = {decision.value: rank for rank, decision in enumerate(Decision)}
+
+
+def strictest(decisions: Iterable[Decision]) -> Decision:
+    """Join of the lattice: the strictest decision given, ``allow`` when there is none."""
+    return max(decisions, default=Decision.ALLOW, key=lambda decision: decision.rank)

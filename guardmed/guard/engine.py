@@ -1,0 +1,315 @@
+"""GuardedModel: a prompt goes in, a checked answer comes out, and nothing unchecked in between."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from guardmed.calibration.artifact import Artifact, load_artifact
+from guardmed.claims import CheckedClaim, check_claims, split_claims
+from guardmed.decision import Decision
+from guardmed.errors import GuardMedError, UsageError
+from guardmed.guard.messages import say
+from guardmed.guard.response import GuardedResponse
+from guardmed.guard.settings import GuardSettings
+from guardmed.models.base import Generation, LanguageModel, Message, Prompt, Sampling
+from guardmed.models.prompting import as_messages
+from guardmed.policy import Policy, Stage, Verdict, load_policy
+from guardmed.text import language, sentences
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+_SAMPLING_KEYWORDS = {"max_new_tokens", "temperature", "top_p", "top_k", "seed", "stop"}
+
+
+class CheckFailed(Exception):
+    """A check raised; carries which one. The text it was about must not be shown."""
+
+
+class GuardedModel:
+    """A language model behind clinical policies, claim checks and a confidence.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    policy : str or Policy
+        Packs by name or folder, comma-separated; or a compiled policy.
+    calibration : str, Path or Artifact, optional
+        A claim-support calibration of this very model.
+    settings : GuardSettings, optional
+
+    Raises
+    ------
+    PolicyError, CalibrationError
+        The policy is unknown or broken; the calibration belongs to another model.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        policy: str | Policy = "clinical",
+        calibration: str | Path | Artifact | None = None,
+        settings: GuardSettings | None = None,
+    ) -> None:
+        self.model = model
+        self.policy = load_policy(policy) if isinstance(policy, str) else policy
+        self.settings = settings or GuardSettings()
+        self.calibration = load_artifact(Path(calibration)) if isinstance(calibration, (str, Path)) else calibration
+        if self.calibration is not None:
+            self.calibration.check(fingerprint=model.fingerprint, score_source="claim_support")
+
+    @classmethod
+    def from_pretrained(cls, spec: str, *, adapter: str | Path | None = None, trust_remote_code: bool = False, **options: Any) -> GuardedModel:
+        """Load a model and guard it; options are those of the class."""
+        from guardmed.models import load_model
+
+        return cls(load_model(spec, adapter=adapter, trust_remote_code=trust_remote_code), **options)
+
+    @overload
+    def generate(self, prompts: str, **keywords: Any) -> GuardedResponse: ...
+    @overload
+    def generate(self, prompts: Sequence[Message], **keywords: Any) -> GuardedResponse: ...
+    @overload
+    def generate(self, prompts: Sequence[str] | Sequence[Sequence[Message]], **keywords: Any) -> list[GuardedResponse]: ...
+
+    def generate(self, prompts: Any, **keywords: Any) -> Any:
+        """Answer a prompt, a conversation, or a list of either.
+
+        Parameters
+        ----------
+        prompts : str, sequence of messages, or sequence of these
+        **keywords
+            As of transformers' ``generate``: ``max_new_tokens``, ``do_sample``, ``temperature``,
+            ``top_p``, ``top_k``, ``repetition_penalty`` and so on; also ``seed`` and ``stop``.
+
+        Returns
+        -------
+        GuardedResponse, or a list of them for a list.
+
+        Raises
+        ------
+        UsageError
+            An empty or malformed prompt, one longer than the model can read, or a keyword that a
+            guarded generation can't take.
+        """
+        single = _is_single(prompts)
+        batch: list[Prompt] = [prompts] if single else list(prompts)
+        for prompt in batch:
+            as_messages(prompt)
+        responses = self._generate(batch, sampling_from(keywords))
+        return responses[0] if single else responses
+
+    def stream(self, prompt: Prompt, **keywords: Any) -> Iterator[str]:
+        """Sentences of one answer, each released only after it was checked.
+
+        Ends with what is said instead when a sentence breaks the policy; sentences before it were
+        harmless by themselves and are already out. Claim checks need the whole answer and come with
+        :meth:`generate` only.
+        """
+        as_messages(prompt)
+        stopped = self._checked_prompt(prompt)
+        if stopped is not None:
+            yield stopped.text
+            return
+        sampling = sampling_from(keywords)
+        text = ""
+        released = 0
+        lang = language(_user_text(prompt))
+        pieces = self.model.stream(prompt, sampling)
+        try:
+            while True:
+                try:
+                    piece = self._guarded("generate", lambda: next(pieces, None))
+                except CheckFailed:
+                    yield say("check_failed", lang)
+                    return
+                final = piece is None or isinstance(piece, Generation)
+                text = piece.text if isinstance(piece, Generation) else text + (piece or "")
+                ready = _checkable(text, final)
+                if ready > released:
+                    shown, stop = self._released(text, released, ready, lang)
+                    if shown:
+                        yield shown
+                    if stop:
+                        return
+                    released = ready
+                if final:
+                    return
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
+
+    def _released(self, text: str, start: int, end: int, lang: str) -> tuple[str, bool]:
+        """What may be shown of the next part of a stream, and whether the stream ends there."""
+        try:
+            # Rules may look across sentences, so what is already out is read again with the new.
+            verdict = self._guarded("policy", lambda: self.policy.check(text[:end], stage=Stage.OUTPUT))
+            part = self._guarded("policy", lambda: self.policy.check(text[start:end], stage=Stage.OUTPUT))
+        except CheckFailed:
+            return say("check_failed", lang), True
+        if verdict.decision.stops:
+            return ("\n\n" if start else "") + verdict.text, True
+        return part.text if part.decision is not Decision.CAVEAT else text[start:end], False
+
+    def _generate(self, prompts: list[Prompt], sampling: Sampling) -> list[GuardedResponse]:
+        started = time.perf_counter()
+        responses: list[GuardedResponse | None] = [self._checked_prompt(prompt) for prompt in prompts]
+        open_rows = [index for index, response in enumerate(responses) if response is None]
+        if open_rows:
+            try:
+                answers = self._guarded("generate", lambda: self.model.generate([prompts[index] for index in open_rows], sampling))
+                for index, answer in zip(open_rows, answers, strict=True):
+                    responses[index] = self._checked_answer(prompts[index], answer[0], sampling)
+            except CheckFailed as error:
+                for index in open_rows:
+                    responses[index] = self._failed(prompts[index], str(error))
+        elapsed = (time.perf_counter() - started) * 1000
+        return [replace(response, latency_ms=elapsed) for response in responses if response is not None]
+
+    def _checked_prompt(self, prompt: Prompt) -> GuardedResponse | None:
+        """The response that ends here, or None when the model may answer."""
+        text = _user_text(prompt)
+        lang = language(text)
+        if lang == "und" and not any(char.isdigit() for char in text):
+            return self._response(Decision.ABSTAIN, say("no_text", lang), "input", lang, reasons=("the prompt holds no words",))
+        try:
+            verdict = self._guarded("policy", lambda: self.policy.check(text, stage=Stage.INPUT))
+        except CheckFailed as error:
+            return self._failed(prompt, str(error))
+        if not verdict.decision.stops:
+            return None
+        return self._response(verdict.decision, verdict.text, "input", lang, reasons=_reasons(verdict), rules=verdict.hits)
+
+    def _checked_answer(self, prompt: Prompt, answer: Generation, sampling: Sampling) -> GuardedResponse:
+        lang = language(_user_text(prompt))
+        try:
+            verdict = self._guarded("policy", lambda: self.policy.check(answer.text, stage=Stage.OUTPUT))
+            if verdict.decision.stops:
+                return self._response(verdict.decision, verdict.text, "output", lang, reasons=_reasons(verdict), rules=verdict.hits)
+            claims = self._guarded("claims", lambda: self._claims(prompt, answer, sampling))
+        except CheckFailed as error:
+            return self._failed(prompt, str(error))
+        confidence = min((claim.support for claim in claims if claim.scores), default=None)
+        return self._decided(verdict, claims, confidence, lang)
+
+    def _claims(self, prompt: Prompt, answer: Generation, sampling: Sampling) -> list[CheckedClaim]:
+        samples: list[str] = []
+        if "consistency" in self.settings.checks:
+            drawn = replace(sampling, n=self.settings.samples, temperature=sampling.temperature or 1.0, seed=sampling.seed or 0)
+            samples = [sample.text for sample in self.model.generate([prompt], drawn)[0]]
+        artifact = self.calibration
+        return check_claims(
+            split_claims(answer.text),
+            model=self.model,
+            prompt=prompt,
+            answer=answer.text,
+            tokens=answer.scores,
+            samples=samples,
+            state=answer.state,
+            checks=self.settings.checks,
+            calibrate=(lambda support: float(artifact.apply([support])[0])) if artifact is not None else None,
+        )
+
+    def _decided(self, verdict: Verdict, claims: list[CheckedClaim], confidence: float | None, lang: str) -> GuardedResponse:
+        """Join what the policy and the claims say of an answer that may be shown."""
+        decision, text, reasons = verdict.decision, verdict.text, _reasons(verdict)
+        stage = "output" if verdict.hits else "answered"
+        if confidence is not None and confidence < self.settings.abstain_below:
+            reasons = (f"confidence {confidence:.2f} is under {self.settings.abstain_below:.2f}", *reasons)
+            return self._response(Decision.ABSTAIN, say("abstain", lang), "claims", lang, reasons=reasons, rules=verdict.hits, confidence=confidence)
+        if confidence is None or confidence < self.settings.caveat_below:
+            measured = "nothing in it could be measured" if confidence is None else f"confidence {confidence:.2f} is under {self.settings.caveat_below:.2f}"
+            reasons = (*reasons, measured)
+            text = f"{text}\n\n{say('caveat', lang)}"
+            if decision < Decision.CAVEAT:
+                decision, stage = Decision.CAVEAT, "claims"
+        return self._response(decision, text, stage, lang, reasons=reasons, rules=verdict.hits, claims=tuple(claims), confidence=confidence)
+
+    def _response(self, decision: Decision, text: str, stage: Any, lang: str, **rest: Any) -> GuardedResponse:
+        calibrated = self.calibration is not None and rest.get("confidence") is not None
+        return GuardedResponse(
+            decision=decision, text=text, stage=stage, language=lang, model=self.model.name, policy_digest=self.policy.digest, calibrated=calibrated, **rest
+        )
+
+    def _failed(self, prompt: Prompt, reason: str) -> GuardedResponse:
+        lang = language(_user_text(prompt))
+        return self._response(Decision.REFUSE, say("check_failed", lang), "check_failed", lang, reasons=(f"check_failed: {reason}",))
+
+    @staticmethod
+    def _guarded(what: str, check: Callable[[], T]) -> T:
+        """Run a check; whatever it raises, other than what the user can mend, becomes a refusal."""
+        try:
+            return check()
+        except UsageError:
+            raise
+        except GuardMedError as error:
+            log.error("%s failed: %s", what, error.problem)
+            raise CheckFailed(what) from error
+        except Exception as error:
+            # The message may quote the prompt, which has no place in a log.
+            log.error("%s failed: %s", what, type(error).__name__)
+            raise CheckFailed(what) from error
+
+
+def wrap(model: Any, tokenizer: Any, **options: Any) -> GuardedModel:
+    """Guard a transformers model that is already in memory; options are those of the class."""
+    from guardmed.models.transformers_model import TransformersModel
+
+    name = getattr(model.config, "name_or_path", "") or type(model).__name__
+    return GuardedModel(TransformersModel(model, tokenizer, name=name), **options)
+
+
+def sampling_from(keywords: dict[str, Any]) -> Sampling:
+    """Translate keywords of transformers' ``generate``.
+
+    Raises
+    ------
+    UsageError
+        More than one answer was asked for: a guarded answer is one answer.
+    """
+    known = {name: value for name, value in keywords.items() if name in _SAMPLING_KEYWORDS and value is not None}
+    extra = {name: value for name, value in keywords.items() if name not in _SAMPLING_KEYWORDS}
+    if extra.pop("num_return_sequences", 1) != 1:
+        raise UsageError("A guarded answer is one answer.", mend="Leave num_return_sequences out, and call again for more.")
+    if "max_length" in extra:
+        raise UsageError("max_length counts the prompt as well.", mend="Use max_new_tokens.")
+    do_sample = extra.pop("do_sample", None)
+    if do_sample is False:
+        known["temperature"] = 0.0
+    elif do_sample and not known.get("temperature"):
+        known["temperature"] = 1.0
+    if isinstance(known.get("stop"), str):
+        known["stop"] = (known["stop"],)
+    known["stop"] = tuple(known.get("stop", ())) + tuple(extra.pop("stop_strings", ()) or ())
+    return Sampling(**known, extra=extra)
+
+
+def _is_single(prompts: Any) -> bool:
+    if isinstance(prompts, str):
+        return True
+    if not isinstance(prompts, Sequence) or not prompts:
+        raise UsageError("Nothing to answer.", mend="Give a prompt, a list of messages, or a list of either.")
+    return isinstance(prompts[0], dict)
+
+
+def _user_text(prompt: Prompt) -> str:
+    """Everything the user said: a request may be spread over turns."""
+    return prompt if isinstance(prompt, str) else "\n".join(message["content"] for message in prompt if message["role"] == "user")
+
+
+def _checkable(text: str, final: bool) -> int:
+    """How many characters of a growing text form whole sentences."""
+    if final:
+        return len(text)
+    spans = sentences(text)
+    return spans[-1].start if len(spans) > 1 else 0
+
+
+def _reasons(verdict: Verdict) -> tuple[str, ...]:
+    return tuple(f"{hit.title} ({hit.detail})" if hit.detail else hit.title for hit in verdict.hits)

@@ -1,0 +1,39 @@
+"""Digests that say which model an artifact or a report is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from guardmed.files import digest_bytes, digest_file, digest_value
+
+# What decides a model's answers; everything else in its folder may change freely.
+_DECIDES = ("*.safetensors", "*.gguf", "config.json", "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "tokenizer_config.json", "chat_template.jinja", "adapter_config.json")  # fmt: skip
+
+
+def manifest(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a model folder that decides what the model says."""
+    files = sorted({path for pattern in _DECIDES for path in folder.glob(pattern) if path.is_file()})
+    return {path.name: digest_file(path) for path in files}
+
+
+def fingerprint_folder(folder: Path, adapter: Path | None = None) -> str:
+    """Fingerprint of a model folder, with the adapter on top if there is one."""
+    return digest_value({"model": manifest(folder), "adapter": manifest(adapter) if adapter else None})
+
+
+def fingerprint_in_memory(model: Any, tokenizer: Any) -> str:
+    """Fingerprint of a model that was built or changed in memory: its tensors and its tokenizer.
+
+    Differs from the fingerprint of the files it came from, because what is in memory may have
+    been changed since.
+    """
+    import torch
+
+    tensors = {}
+    for name, tensor in sorted(model.state_dict().items()):
+        data = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
+        tensors[name] = digest_bytes(data.tobytes())
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    vocabulary = backend.to_str() if backend is not None else str(sorted(tokenizer.get_vocab().items()))
+    return digest_value({"tensors": tensors, "tokenizer": digest_bytes(vocabulary.encode()), "template": tokenizer.chat_template})

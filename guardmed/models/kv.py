@@ -1,0 +1,188 @@
+"""The part of a causal model below its vocabulary: hidden states, KV caches and shared prefixes."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from guardmed.models.recorder import reduce_logits
+from guardmed.models.tokens import common_prefix
+
+# Positions whose logits are held at once: 64 rows of 262,144 float32 are 67 MB.
+HEAD_ROWS = 64
+# Tokens in one forward pass of scoring.
+BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class KVState:
+    """Tokens a model has read, and its cache of them."""
+
+    ids: tuple[int, ...]
+    cache: Any
+
+
+class Body:
+    """Runs a causal language model without computing logits nobody asked for.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        With a language modelling head.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._base = model.base_model
+        self._head = model.get_output_embeddings()
+        config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+        self._softcap = getattr(config, "final_logit_softcapping", None)
+        self._scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
+        self._takes_positions = "position_ids" in inspect.signature(self._base.forward).parameters
+        self._projects = self._head is not None and self._agrees()
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs go."""
+        device: torch.device = self._model.device
+        return device
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits of what :meth:`_forward` gave, shape (rows, vocabulary)."""
+        return self._project(hidden) if self._projects else hidden.float()
+
+    def _project(self, hidden: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self._head(hidden).float() * self._scale
+        return torch.tanh(out / self._softcap) * self._softcap if self._softcap else out
+
+    @torch.inference_mode()
+    def prefill(self, ids: Sequence[int]) -> KVState:
+        """Read a sequence and keep its cache."""
+        output = self._base(input_ids=torch.tensor([list(ids)], device=self.device), use_cache=True)
+        return KVState(tuple(ids), output.past_key_values)
+
+    def _prefix(self, rows: Sequence[Sequence[int]], limit: int, state: KVState | None) -> tuple[int, Any]:
+        """Shared beginning of rows: its length, at most ``limit``, and a cache of it to consume.
+
+        Taken from ``state`` where that has read the same tokens already, else read once when it
+        saves at least a fifth of the work; (0, None) otherwise.
+        """
+        shared = min(common_prefix(rows), limit)
+        if state is not None:
+            reusable = min(common_prefix([rows[0][:shared], state.ids]), state.cache.get_seq_length())
+            cache = _cropped(state.cache, reusable)
+            if cache is not None and reusable >= shared // 2:
+                return reusable, cache
+        total = sum(len(row) for row in rows)
+        if shared > 0 and (len(rows) - 1) * shared >= total / 5:
+            return shared, self.prefill(rows[0][:shared]).cache
+        return 0, None
+
+    @torch.inference_mode()
+    def reduced(self, rows: Sequence[Sequence[int]], firsts: Sequence[int], *, state: KVState | None = None) -> list[torch.Tensor]:
+        """Token scores of the ends of rows.
+
+        Parameters
+        ----------
+        rows : sequences of token ids
+        firsts : int for each row
+            Index of the first token to score, at least 1.
+        state : KVState, optional
+            Of a sequence that the rows continue.
+
+        Returns
+        -------
+        list of tensors of shape (len(row) - first, 3)
+            Log-probability, entropy and margin.
+        """
+        out: list[torch.Tensor | None] = [None] * len(rows)
+        for batch, hidden, skip in self._hidden(rows, min(firsts) - 1, state):
+            for place, index in enumerate(batch):
+                row, first = rows[index], firsts[index]
+                states = hidden[place, first - 1 - skip : len(row) - 1 - skip]
+                targets = torch.tensor(row[first:], device=hidden.device)
+                chunks = [
+                    reduce_logits(self.logits(states[at : at + HEAD_ROWS]), targets[at : at + HEAD_ROWS]) for at in range(0, len(targets), HEAD_ROWS)
+                ]
+                out[index] = torch.cat(chunks) if chunks else torch.zeros((0, 3))
+        return [tensor for tensor in out if tensor is not None]
+
+    @torch.inference_mode()
+    def next_logprobs(self, rows: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]], *, state: KVState | None = None) -> list[torch.Tensor]:
+        """Log-probabilities of the wanted token ids to come next after each row."""
+        out: list[torch.Tensor | None] = [None] * len(rows)
+        for batch, hidden, skip in self._hidden(rows, min(len(row) for row in rows) - 1, state):
+            for at in range(0, len(batch), HEAD_ROWS):
+                part = batch[at : at + HEAD_ROWS]
+                last = torch.stack([hidden[at + place, len(rows[index]) - 1 - skip] for place, index in enumerate(part)])
+                logits = self.logits(last)
+                norm = torch.logsumexp(logits, dim=-1)
+                for place, index in enumerate(part):
+                    ids = torch.tensor(list(wanted[index]), device=logits.device)
+                    out[index] = logits[place, ids] - norm[place]
+        return [tensor for tensor in out if tensor is not None]
+
+    def _hidden(self, rows: Sequence[Sequence[int]], limit: int, state: KVState | None) -> Iterator[tuple[list[int], torch.Tensor, int]]:
+        """Batches of row indices with their hidden states, and how many leading tokens those lack.
+
+        Never more than ``limit``, the first position whose hidden state is wanted.
+
+        Rows are sorted by length and padded on the right, where causal attention never looks.
+        """
+        skip, cache = self._prefix(rows, limit, state) if len(rows) > 1 or state is not None else (0, None)
+        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+        while order:
+            size = max(1, BATCH_TOKENS // max(1, len(rows[order[-1]]) - skip))
+            batch, order = sorted(order[-size:]), order[:-size]
+            yield batch, self._forward([rows[index][skip:] for index in batch], skip, copy.deepcopy(cache) if order else cache), skip
+
+    def _forward(self, suffixes: list[Sequence[int]], skip: int, cache: Any) -> torch.Tensor:
+        width = max(len(suffix) for suffix in suffixes)
+        ids = torch.zeros((len(suffixes), width), dtype=torch.long)
+        mask = torch.zeros((len(suffixes), skip + width), dtype=torch.long)
+        mask[:, :skip] = 1
+        for row, suffix in enumerate(suffixes):
+            ids[row, : len(suffix)] = torch.tensor(list(suffix))
+            mask[row, skip : skip + len(suffix)] = 1
+        kwargs: dict[str, Any] = {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device), "use_cache": cache is not None}
+        if cache is not None:
+            if len(suffixes) > 1:
+                cache.batch_repeat_interleave(len(suffixes))
+            kwargs["past_key_values"] = cache
+        if self._takes_positions:
+            kwargs["position_ids"] = torch.arange(skip, skip + width, device=self.device).expand(len(suffixes), -1)
+        out: torch.Tensor = self._base(**kwargs).last_hidden_state if self._projects else self._model(**kwargs).logits
+        return out
+
+    @torch.inference_mode()
+    def _agrees(self) -> bool:
+        """Whether hidden states through the head are what the whole model says.
+
+        Where a model does more than project, its whole logits stand where hidden states would.
+        """
+        probe = torch.tensor([[1, 2, 3]], device=self.device)
+        whole = self._model(input_ids=probe, use_cache=False).logits[0].float()
+        parts = self._project(self._base(input_ids=probe, use_cache=False).last_hidden_state[0])
+        return whole.shape == parts.shape and bool(torch.allclose(whole, parts, atol=1e-2, rtol=1e-2))
+
+
+def _cropped(cache: Any, length: int) -> Any | None:
+    """A copy of a cache with only its first tokens, or None where it has forgotten them.
+
+    Sliding-window layers drop what left their window and can't be rolled back.
+    """
+    excess = cache.get_seq_length() - length
+    if length <= 0:
+        return None
+    copied = copy.deepcopy(cache)
+    if excess:
+        try:
+            copied.crop(-excess)
+        except RuntimeError:
+            return None
+    return copied

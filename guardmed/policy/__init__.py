@@ -1,0 +1,6 @@
+"""Clinical refusal policies: YAML that clinicians edit, compiled to a matcher that can't hang."""
+
+from guardmed.policy.match import Policy, RuleHit, Verdict, load_policy
+from guardmed.policy.schema import Stage
+
+__all__ = ["Policy", "RuleHit", "Stage", "Verdict", "load_policy"]

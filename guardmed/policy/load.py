@@ -1,0 +1,186 @@
+"""Reads policy packs from YAML, with errors that name the file, the line or the rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from guardmed.errors import PolicyError
+from guardmed.files import digest_value
+from guardmed.policy.limits import DoseLimits
+from guardmed.policy.schema import Contacts, Manifest, Rule, RuleFile, Terms
+from guardmed.records import describe
+from guardmed.resources import data_folder
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A policy pack as it was read.
+
+    Attributes
+    ----------
+    manifest : Manifest
+    rules : tuple of Rule
+    terms : dict of str to list of str
+        Word lists for phrases.
+    contacts : Contacts
+    limits : DoseLimits or None
+    folder : Path
+    """
+
+    manifest: Manifest
+    rules: tuple[Rule, ...]
+    terms: dict[str, list[str]]
+    contacts: Contacts
+    limits: DoseLimits | None
+    folder: Path
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that decides: rules, word lists, contacts and limits."""
+        return digest_value(
+            {
+                "rules": [rule.model_dump(mode="json") for rule in self.rules],
+                "terms": self.terms,
+                "contacts": self.contacts.model_dump(mode="json"),
+                "limits": self.limits.model_dump(mode="json") if self.limits else None,
+            }
+        )
+
+
+def pack_names() -> list[str]:
+    """Names of the packs that ship with GuardMed."""
+    return sorted(path.parent.name for path in data_folder("policies").glob("*/pack.yaml"))
+
+
+def load_packs(spec: str) -> list[Pack]:
+    """Packs named by a comma-separated list of names or folders.
+
+    Raises
+    ------
+    PolicyError
+        An unknown name, or a pack that can't be read.
+    """
+    names = [name.strip() for name in spec.split(",") if name.strip()]
+    if not names:
+        raise PolicyError("No policy is named.", mend=f"Known: {', '.join(pack_names())}.")
+    return [load_pack(name) for name in names]
+
+
+def load_pack(name: str | Path) -> Pack:
+    """Read one pack by its name, or by the path of its folder.
+
+    Raises
+    ------
+    PolicyError
+        It does not exist, is not valid YAML, or does not fit the schema.
+    """
+    folder = data_folder("policies") / str(name)
+    if not (folder / "pack.yaml").is_file():
+        folder = Path(name)
+    if not (folder / "pack.yaml").is_file():
+        raise PolicyError(f"There is no policy pack {str(name)!r}.", mend=f"Known: {', '.join(pack_names())}; or name a folder that holds a pack.yaml.")
+    manifest = read_yaml(folder / "pack.yaml", Manifest)
+    files = sorted((folder / "rules").glob("*.yaml"))
+    rules = tuple(rule for file in files for rule in read_yaml(file, RuleFile).rules)
+    if not rules:
+        raise PolicyError(f"The pack {folder} has no rules.", mend="Put YAML files into its rules/ folder.")
+    _unique(rules, folder)
+    contacts = read_yaml(_beside(folder, "contacts.yaml"), Contacts)
+    for rule in rules:
+        if rule.escalate_to and rule.escalate_to not in contacts.contacts:
+            raise PolicyError(
+                f"{folder}: rule {rule.id} escalates to {rule.escalate_to!r}, which contacts.yaml does not list.",
+                mend=f"Known: {', '.join(sorted(contacts.contacts))}.",
+            )
+    limits_file = _beside(folder, "dose_limits.yaml")
+    return Pack(
+        manifest=manifest,
+        rules=rules,
+        terms=_terms(_beside(folder, "terms")),
+        contacts=contacts,
+        limits=read_yaml(limits_file, DoseLimits) if limits_file.is_file() else None,
+        folder=folder,
+    )
+
+
+def read_yaml(path: Path, model: type[M]) -> M:
+    """Read a YAML file into a pydantic model.
+
+    Raises
+    ------
+    PolicyError
+        Naming the file and the line of bad YAML, or the rule and field that does not fit.
+    """
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError:
+        raise PolicyError(f"{path} does not exist.", mend="Check the path.") from None
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path} is not UTF-8 (byte {error.start}).", mend="Save it as UTF-8.") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise PolicyError(f"{path}, line {line}: {error.problem}.", mend="Mend the YAML there.") from None
+    except yaml.YAMLError as error:
+        raise PolicyError(f"{path}: {error}.", mend="Mend the YAML.") from None
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise PolicyError(f"{path}: {_named(value, error)}{describe(error)}.", mend="See docs/policies.md for the fields.") from None
+
+
+def _named(value: Any, error: ValidationError) -> str:
+    """The id of the rule, drug or vignette a validation error is about, if it is about one."""
+    here = value
+    name = ""
+    for part in error.errors(include_url=False)[0]["loc"]:
+        try:
+            here = here[part]
+        except (KeyError, IndexError, TypeError):
+            break
+        if isinstance(here, dict) and isinstance(here.get("id"), str):
+            name = f"{here['id']}: "
+    return name
+
+
+def _beside(folder: Path, name: str) -> Path:
+    """A pack's own file, else the clinical pack's: word lists, contacts and limits are shared."""
+    own = folder / name
+    return own if own.exists() else data_folder("policies") / "clinical" / name
+
+
+def _terms(folder: Path) -> dict[str, list[str]]:
+    """Word lists of every file in a ``terms`` folder; a list may not stand in two files."""
+    terms: dict[str, list[str]] = {}
+    for file in sorted(folder.glob("*.yaml")):
+        more = read_yaml(file, Terms).merged()
+        twice = sorted(set(terms) & set(more))
+        if twice:
+            raise PolicyError(f"{file}: the word list {twice[0]!r} stands in another file too.", mend="Keep one of them.")
+        terms.update(more)
+    return terms
+
+
+def _unique(rules: tuple[Rule, ...], folder: Path) -> None:
+    seen: set[str] = set()
+    for rule in rules:
+        if rule.id in seen:
+            raise PolicyError(f"{folder}: two rules have the id {rule.id!r}.", mend="Rename one.")
+        seen.add(rule.id)
+
+
+class _StrictLoader(yaml.CSafeLoader):  # type: ignore[misc, unused-ignore]
+    """Safe YAML that refuses duplicate keys: the later one would silently win."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call, unused-ignore]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.value[index][0].start_mark)
+        return super().construct_mapping(node, deep)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]

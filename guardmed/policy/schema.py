@@ -1,0 +1,190 @@
+"""What a policy pack may say: the schema of the YAML in ``policies/``."""
+
+from __future__ import annotations
+
+import datetime
+from enum import Enum
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from guardmed.decision import Decision
+from guardmed.records import Frozen
+
+SCHEMA_VERSION = 1
+
+Language = Literal["en", "zh"]
+Localised = dict[Language, str]
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+
+
+class Severity(str, Enum):
+    """How bad it is when the rule is broken."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 (low) to 3 (critical)."""
+        return list(Severity).index(self)
+
+
+class Stage(str, Enum):
+    """Where a rule looks: at what was asked, at what was answered, or at both."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    BOTH = "both"
+
+    def covers(self, stage: Stage) -> bool:
+        """Whether a rule of this stage is read at ``stage``."""
+        return self is Stage.BOTH or self is stage
+
+
+class Scope(str, Enum):
+    """How far apart the parts of one rule may lie."""
+
+    CLAUSE = "clause"
+    SENTENCE = "sentence"
+    TEXT = "text"
+
+
+class DoseCheck(Frozen):
+    """Compare stated doses with the pack's limit table.
+
+    Attributes
+    ----------
+    times : float
+        How many times the limit a dose must exceed, 1 by default.
+    """
+
+    times: float = Field(default=1.0, ge=0.1, le=100)
+
+
+class PhiCheck(Frozen):
+    """Look for protected health information of the given labels; all of them by default."""
+
+    labels: tuple[str, ...] = ()
+
+
+class Condition(Frozen):
+    """A tree of detectors. Everything that one node names must hold at once.
+
+    Attributes
+    ----------
+    phrase, regex : dict of language to list of str
+        Any one of them found is a hit. Texts are searched for every language's, because people mix them.
+    dose, phi : checks with their own settings
+    any_of, all_of, none_of : list of Condition
+    """
+
+    phrase: dict[Language, list[str]] | None = None
+    regex: dict[Language, list[str]] | None = None
+    dose: DoseCheck | None = None
+    phi: PhiCheck | None = None
+    any_of: tuple[Condition, ...] = ()
+    all_of: tuple[Condition, ...] = ()
+    none_of: tuple[Condition, ...] = ()
+
+    @model_validator(mode="after")
+    def _finds_something(self) -> Condition:
+        positive = (self.phrase, self.regex, self.dose, self.phi, self.any_of, self.all_of)
+        if not any(part is not None and part != () and part != {} for part in positive):
+            raise ValueError("a condition needs at least one of phrase, regex, dose, phi, any_of, all_of")
+        return self
+
+    def has_none_of(self) -> bool:
+        """Whether anything in the tree can suppress a hit."""
+        return bool(self.none_of) or any(child.has_none_of() for child in (*self.any_of, *self.all_of))
+
+
+class Tests(Frozen):
+    """Texts that the rule must catch, and close ones that it must leave alone."""
+
+    violating: tuple[str, ...] = Field(min_length=1)
+    near_miss: tuple[str, ...] = Field(min_length=1)
+
+
+class Rule(Frozen):
+    """One clinical rule: what it finds, what then happens, why, and its own tests."""
+
+    id: Identifier
+    title: Localised
+    severity: Severity
+    stage: Stage
+    scope: Scope = Scope.SENTENCE
+    when: Condition
+    exempt: Condition | None = None
+    action: Decision
+    template: Localised
+    escalate_to: str | None = None
+    rationale: str
+    source: str
+    owner: str
+    reviewed: datetime.date
+    tests: Tests
+
+    @field_validator("action")
+    @classmethod
+    def _acts(cls, action: Decision) -> Decision:
+        if action is Decision.ALLOW:
+            raise ValueError("a rule can't allow: verdicts only get stricter (use exempt on the rule that is too strict)")
+        return action
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Rule:
+        if self.severity is Severity.CRITICAL and (self.exempt is not None or self.when.has_none_of()):
+            raise ValueError("a critical rule takes no exempt and no none_of: nothing may talk it out of a hit")
+        if self.action is Decision.ESCALATE and not self.escalate_to:
+            raise ValueError("an escalating rule needs escalate_to, the contact list of contacts.yaml to show")
+        missing = set(self.title) ^ set(self.template)
+        if missing:
+            raise ValueError(f"title and template must cover the same languages (differ in {', '.join(sorted(missing))})")
+        return self
+
+
+class Manifest(Frozen):
+    """``pack.yaml``: what a pack is."""
+
+    schema_version: Literal[1]
+    id: Identifier
+    title: Localised
+    version: str
+    owner: str
+    description: Localised
+    languages: tuple[Language, ...] = ("en", "zh")
+
+
+class RuleFile(Frozen):
+    """One file of ``rules/``."""
+
+    rules: tuple[Rule, ...] = Field(min_length=1)
+
+
+class Contact(Frozen):
+    """One list of numbers to show, by language, with its source."""
+
+    text: Localised
+    source: str
+    reviewed: datetime.date
+
+
+class Contacts(Frozen):
+    """``contacts.yaml``: where a person in danger is sent."""
+
+    schema_version: Literal[1]
+    contacts: dict[str, Contact]
+
+
+class Terms(Frozen):
+    """A file of ``terms/``: word lists that phrases name as ``<list>``."""
+
+    schema_version: Literal[1]
+    terms: dict[str, dict[Language, list[str]]]
+
+    def merged(self) -> dict[str, list[str]]:
+        """Each list with all its languages together, since people mix them."""
+        return {name: [word for words in by_language.values() for word in words] for name, by_language in self.terms.items()}

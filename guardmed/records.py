@@ -1,0 +1,194 @@
+"""Reading and writing records: JSONL, CSV and Parquet, with errors that name the line.
+
+A record is a flat JSON object. What a command takes is a pydantic model; what it gives is one
+output record for each input, in the input's order, under the input's ``id``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from guardmed.errors import DataError, ExecutionError
+from guardmed.files import atomic_write
+
+FORMATS = (".jsonl", ".csv", ".parquet")
+
+
+class Frozen(BaseModel):
+    """Base of what GuardMed writes or configures: immutable, nothing unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Record(BaseModel):
+    """Base of an input record: immutable, extra columns are let through unread."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str | int | float
+
+
+R = TypeVar("R", bound=BaseModel)
+
+
+def read_records(path: str | Path, model: type[R]) -> list[R]:
+    """Read and validate every record of a file, or of standard input for ``-``.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.jsonl``, ``.csv``, ``.parquet`` by suffix; ``-`` is JSONL on standard input.
+    model : type of Record
+        What a row must hold.
+
+    Raises
+    ------
+    DataError
+        The file is missing, of an unknown kind, empty, not UTF-8, or a row does not fit; the
+        message names the line and the column.
+    """
+    records: list[R] = []
+    for line, row in _rows(path):
+        try:
+            records.append(model.model_validate(row))
+        except ValidationError as error:
+            raise DataError(f"{path}, line {line}: {describe(error)}.", mend=f"A record needs {_needs(model)}.") from None
+    if not records:
+        raise DataError(f"{path} holds no records.", mend="Write one JSON object a line, or check the path.")
+    return records
+
+
+def write_records(path: str | Path, rows: Iterable[BaseModel | dict[str, Any]]) -> None:
+    """Write rows atomically to a file of the format its suffix names, or JSONL to ``-``."""
+    plain: Iterator[dict[str, Any]] = (row.model_dump(mode="json") if isinstance(row, BaseModel) else row for row in rows)
+    suffix = _suffix(path)
+    if str(path) == "-":
+        for row in plain:
+            sys.stdout.write(_line(row))
+        return
+    if suffix == ".jsonl":
+        with atomic_write(Path(path)) as file:
+            for row in plain:
+                file.write(_line(row))
+    elif suffix == ".csv":
+        with atomic_write(Path(path)) as file:
+            _write_csv(file, list(plain))
+    else:
+        import pyarrow
+        import pyarrow.parquet
+
+        table = pyarrow.Table.from_pylist([_flat(row) for row in plain])
+        with atomic_write(Path(path), binary=True) as file:
+            pyarrow.parquet.write_table(table, file)
+
+
+def describe(error: ValidationError) -> str:
+    """The first problem of a validation error, in words, with the place."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{place}: {message}{more}" if place else f"{message}{more}"
+
+
+def _rows(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    if str(path) == "-":
+        yield from _jsonl_rows("standard input", sys.stdin.buffer.read())
+        return
+    suffix = _suffix(path)
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist.", mend="Check the path.") from None
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.", mend="Check the path and its permissions.") from None
+    if suffix == ".jsonl":
+        yield from _jsonl_rows(str(path), data)
+    elif suffix == ".csv":
+        rows = csv.DictReader(io.StringIO(_decode(str(path), data)))
+        for row in rows:
+            yield rows.line_num, {name: _cell(value) for name, value in row.items() if name is not None and value not in (None, "")}
+    else:
+        yield from _parquet_rows(path, data)
+
+
+def _jsonl_rows(name: str, data: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, raw in enumerate(data.split(b"\n"), start=1):
+        if not raw.strip():
+            continue
+        try:
+            row = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name}, line {number}: not UTF-8 (byte {error.start} of the line).", mend="Save the file as UTF-8.") from None
+        except json.JSONDecodeError as error:
+            raise DataError(f"{name}, line {number}: not JSON ({error.msg} at column {error.colno}).", mend="Mend or remove that line.") from None
+        if not isinstance(row, dict):
+            raise DataError(f"{name}, line {number}: a {type(row).__name__}, not an object.", mend='Write {"id": ..., ...} on each line.')
+        yield number, row
+
+
+def _parquet_rows(path: str | Path, data: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}", mend="Write it again.") from None
+    for number, row in enumerate(table.to_pylist(), start=1):
+        yield number, row
+
+
+def _decode(name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(f"{name}, line {line}: not UTF-8 (byte {error.start}).", mend="Save the file as UTF-8.") from None
+
+
+def _cell(value: Any) -> Any:
+    """Lists and objects travel through CSV as JSON."""
+    if isinstance(value, str) and value[:1] in "[{":
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    return value
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value for name, value in row.items()}
+
+
+def _write_csv(file: Any, rows: list[dict[str, Any]]) -> None:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(file, fieldnames=names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_flat(row) for row in rows)
+
+
+def _line(row: dict[str, Any]) -> str:
+    try:
+        return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+    except ValueError:
+        raise ExecutionError(f"The result for record {row.get('id')!r} holds a number that is not finite.", mend="Please report this.") from None
+
+
+def _suffix(path: str | Path) -> str:
+    suffix = ".jsonl" if str(path) == "-" else Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise DataError(f"{path}: {suffix or 'no suffix'} is not a records format.", mend=f"Use {', '.join(FORMATS)}, or - for JSONL.")
+    return suffix
+
+
+def _needs(model: type[BaseModel]) -> str:
+    return ", ".join(f"{name}{'' if field.is_required() else ' (optional)'}" for name, field in model.model_fields.items())
