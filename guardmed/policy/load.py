@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
-from pydantic import BaseModel, ValidationError
-
+from guardmed.documents import read_yaml
 from guardmed.errors import PolicyError
 from guardmed.files import digest_value
 from guardmed.policy.limits import DoseLimits
 from guardmed.policy.schema import Contacts, Manifest, Rule, RuleFile, Terms
-from guardmed.records import describe
 from guardmed.resources import data_folder
-
-M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -86,13 +79,13 @@ def load_pack(name: str | Path) -> Pack:
         folder = Path(name)
     if not (folder / "pack.yaml").is_file():
         raise PolicyError(f"There is no policy pack {str(name)!r}.", mend=f"Known: {', '.join(pack_names())}; or name a folder that holds a pack.yaml.")
-    manifest = read_yaml(folder / "pack.yaml", Manifest)
+    manifest = read_yaml(folder / "pack.yaml", Manifest, error=PolicyError)
     files = sorted((folder / "rules").glob("*.yaml"))
-    rules = tuple(rule for file in files for rule in read_yaml(file, RuleFile).rules)
+    rules = tuple(rule for file in files for rule in read_yaml(file, RuleFile, error=PolicyError).rules)
     if not rules:
         raise PolicyError(f"The pack {folder} has no rules.", mend="Put YAML files into its rules/ folder.")
     _unique(rules, folder)
-    contacts = read_yaml(_beside(folder, "contacts.yaml"), Contacts)
+    contacts = read_yaml(_beside(folder, "contacts.yaml"), Contacts, error=PolicyError)
     for rule in rules:
         if rule.escalate_to and rule.escalate_to not in contacts.contacts:
             raise PolicyError(
@@ -105,48 +98,9 @@ def load_pack(name: str | Path) -> Pack:
         rules=rules,
         terms=_terms(_beside(folder, "terms")),
         contacts=contacts,
-        limits=read_yaml(limits_file, DoseLimits) if limits_file.is_file() else None,
+        limits=read_yaml(limits_file, DoseLimits, error=PolicyError) if limits_file.is_file() else None,
         folder=folder,
     )
-
-
-def read_yaml(path: Path, model: type[M]) -> M:
-    """Read a YAML file into a pydantic model.
-
-    Raises
-    ------
-    PolicyError
-        Naming the file and the line of bad YAML, or the rule and field that does not fit.
-    """
-    try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except FileNotFoundError:
-        raise PolicyError(f"{path} does not exist.", mend="Check the path.") from None
-    except UnicodeDecodeError as error:
-        raise PolicyError(f"{path} is not UTF-8 (byte {error.start}).", mend="Save it as UTF-8.") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise PolicyError(f"{path}, line {line}: {error.problem}.", mend="Mend the YAML there.") from None
-    except yaml.YAMLError as error:
-        raise PolicyError(f"{path}: {error}.", mend="Mend the YAML.") from None
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise PolicyError(f"{path}: {_named(value, error)}{describe(error)}.", mend="See docs/policies.md for the fields.") from None
-
-
-def _named(value: Any, error: ValidationError) -> str:
-    """The id of the rule, drug or vignette a validation error is about, if it is about one."""
-    here = value
-    name = ""
-    for part in error.errors(include_url=False)[0]["loc"]:
-        try:
-            here = here[part]
-        except (KeyError, IndexError, TypeError):
-            break
-        if isinstance(here, dict) and isinstance(here.get("id"), str):
-            name = f"{here['id']}: "
-    return name
 
 
 def _beside(folder: Path, name: str) -> Path:
@@ -159,7 +113,7 @@ def _terms(folder: Path) -> dict[str, list[str]]:
     """Word lists of every file in a ``terms`` folder; a list may not stand in two files."""
     terms: dict[str, list[str]] = {}
     for file in sorted(folder.glob("*.yaml")):
-        more = read_yaml(file, Terms).merged()
+        more = read_yaml(file, Terms, error=PolicyError).merged()
         twice = sorted(set(terms) & set(more))
         if twice:
             raise PolicyError(f"{file}: the word list {twice[0]!r} stands in another file too.", mend="Keep one of them.")
@@ -173,14 +127,3 @@ def _unique(rules: tuple[Rule, ...], folder: Path) -> None:
         if rule.id in seen:
             raise PolicyError(f"{folder}: two rules have the id {rule.id!r}.", mend="Rename one.")
         seen.add(rule.id)
-
-
-class _StrictLoader(yaml.CSafeLoader):  # type: ignore[misc, unused-ignore]
-    """Safe YAML that refuses duplicate keys: the later one would silently win."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call, unused-ignore]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.value[index][0].start_mark)
-        return super().construct_mapping(node, deep)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]

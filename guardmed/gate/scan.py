@@ -1,0 +1,145 @@
+"""Looks at a checkpoint's files before anything reads them as a model.
+
+A safetensors file is a length, a JSON header and raw tensors; nothing in it can run. Everything
+that could run code, or that isn't what it says it is, is a finding.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from guardmed.records import Frozen
+
+MAX_HEADER = 100_000_000
+_WIDTHS = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
+    "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+}  # fmt: skip
+_CODE = {".py", ".pyc", ".so", ".dll", ".dylib", ".sh", ".bat", ".exe", ".jar"}
+_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"7z\xbc\xaf", b"\xfd7zXZ", b"Rar!")
+
+
+class Finding(Frozen):
+    """One thing wrong with one file."""
+
+    file: str
+    problem: str
+
+
+def scan(folder: Path) -> list[Finding]:
+    """Everything wrong with a checkpoint's files; empty when nothing is."""
+    return list(_findings(Path(folder)))
+
+
+def _findings(folder: Path) -> Iterator[Finding]:
+    if not folder.is_dir():
+        yield Finding(file=folder.name, problem="there is no such folder")
+        return
+    root = folder.resolve()
+    files = []
+    for parent, folders, names in os.walk(root):
+        for name in [*folders, *names]:
+            path = Path(parent) / name
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                yield Finding(file=str(path.relative_to(root)), problem="a symbolic link that leads out of the folder")
+        files += [Path(parent) / name for name in names if not (Path(parent) / name).is_symlink()]
+    names = {path.name for path in files}
+    if "config.json" not in names and "adapter_config.json" not in names:
+        yield Finding(file="config.json", problem="missing: this is not a checkpoint")
+    if not any(path.suffix in (".safetensors", ".gguf") for path in files):
+        yield Finding(file="*.safetensors", problem="missing: there are no weights")
+    for path in sorted(files):
+        for problem in _problems(path):
+            yield Finding(file=str(path.relative_to(root)), problem=problem)
+
+
+def _problems(path: Path) -> Iterator[str]:
+    try:
+        head = path.open("rb").read(16)
+    except OSError as error:
+        yield f"can't be read: {error.strerror}"
+        return
+    if path.suffix == ".safetensors":
+        yield from _safetensors(path)
+    elif path.suffix in _CODE:
+        yield "code that would run with the model"
+    elif _pickled(head) or path.suffix in (".pkl", ".pickle"):
+        yield "a pickle, which runs code when it is read"
+    elif head.startswith(_ARCHIVES):
+        yield "an archive, which may hide a pickle"
+    elif path.suffix == ".json":
+        yield from _json(path)
+
+
+def _pickled(head: bytes) -> bool:
+    """Pickle protocols 2 to 5 open with their number; 0 and 1 with a mark or a global."""
+    return (head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")) or head[:2] in (b"(d", b"(l", b"c_", b"cp", b"cb", b"co")
+
+
+def _safetensors(path: Path) -> Iterator[str]:
+    """The format as its specification says: length, header, then tensors side by side, no gaps."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        prefix = file.read(8)
+        if len(prefix) < 8:
+            yield "truncated: no header"
+            return
+        (length,) = struct.unpack("<Q", prefix)
+        if length > MAX_HEADER or 8 + length > size:
+            yield "the header is longer than the file" if not _pickled(prefix) else "a pickle under the name of safetensors"
+            return
+        raw = file.read(length)
+    try:
+        header = json.loads(raw)
+        if not isinstance(header, dict):
+            raise ValueError("not an object")
+    except (ValueError, RecursionError):
+        yield "the header is not JSON"
+        return
+    yield from _tensors({name: entry for name, entry in header.items() if name != "__metadata__"}, size - 8 - length)
+
+
+def _tensors(header: dict[str, Any], room: int) -> Iterator[str]:
+    spans: list[tuple[int, int, str]] = []
+    for name, entry in header.items():
+        try:
+            start, end = entry["data_offsets"]
+            count = math.prod(int(side) for side in entry["shape"])
+            width = _WIDTHS[entry["dtype"]]
+            good = 0 <= start <= end and end - start == count * width and all(side >= 0 for side in entry["shape"])
+        except (KeyError, TypeError, ValueError):
+            yield f"the tensor {name} is described wrongly"
+            continue
+        if not good:
+            yield f"the tensor {name} has another size than its shape says"
+        spans.append((start, end, name))
+    spans.sort()
+    at = 0
+    for start, end, name in spans:
+        if start != at:
+            yield f"the tensor {name} {'overlaps another' if start < at else 'leaves a gap'}"
+            return
+        at = end
+    if at != room:
+        yield "truncated: tensors are missing" if at > room else "holds data after its last tensor"
+
+
+def _json(path: Path) -> Iterator[str]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        yield "not JSON"
+        return
+    if not isinstance(value, dict):
+        return
+    if path.name in ("config.json", "tokenizer_config.json") and value.get("auto_map"):
+        yield "asks for remote code (auto_map)"
+    template = value.get("chat_template")
+    if isinstance(template, str) and "__" in template:
+        yield "the chat template reaches for Python internals"

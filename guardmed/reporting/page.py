@@ -1,0 +1,116 @@
+"""One self-contained HTML page and the same content in Markdown, from the same blocks.
+
+A report is a list of sections of blocks; every report of GuardMed is built from these, so they
+look alike, print well, need no script and load nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+Tone = Literal["pass", "fail", "inconclusive", "plain"]
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell with a tone."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption; cells are texts or toned cells."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str | Cell]]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """An SVG with what it shows in words, for who can't see it."""
+
+    svg: str
+    alternative: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The first thing a reader sees: one word, one sentence."""
+
+    word: str
+    tone: Tone
+    sentence: str
+
+
+Block = Prose | Table | Plot | Verdict
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and its blocks."""
+
+    heading: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report."""
+
+    title: str
+    subtitle: str
+    sections: Sequence[Section]
+    language: str = "en"
+
+    def html(self) -> str:
+        """As one self-contained HTML document."""
+        return _environment().get_template("page.html.j2").render(page=self, kind=_kind)  # type: ignore[no-any-return]
+
+    def markdown(self) -> str:
+        """As Markdown; plots become their description."""
+        parts = [f"# {self.title}", self.subtitle]
+        for section in self.sections:
+            parts.append(f"## {section.heading}")
+            parts += [_markdown(block) for block in section.blocks]
+        return "\n\n".join(parts) + "\n"
+
+
+def text_of(cell: str | Cell) -> str:
+    """The text of a cell."""
+    return cell.text if isinstance(cell, Cell) else cell
+
+
+def _kind(block: Block) -> str:
+    return type(block).__name__.lower()
+
+
+def _markdown(block: Block) -> str:
+    if isinstance(block, Prose):
+        return block.text
+    if isinstance(block, Verdict):
+        return f"**{block.word}.** {block.sentence}"
+    if isinstance(block, Plot):
+        return f"*{block.alternative}*"
+    escaped = [[text_of(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in block.rows]
+    lines = ["| " + " | ".join(block.header) + " |", "|" + "---|" * len(block.header), *("| " + " | ".join(row) + " |" for row in escaped)]
+    return f"{block.caption}\n\n" + "\n".join(lines)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(loader=PackageLoader("guardmed.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -1,0 +1,94 @@
+"""Plots as SVG text that stands inside a page: no script, no file, no network."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Readable in print and for the common colour blindnesses (Okabe and Ito, 2008).
+COLOURS = {"fail": "#b3261e", "pass": "#00695c", "inconclusive": "#8a6d00", "line": "#30507a", "grey": "#6b7280"}
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """One gap with its interval and verdict."""
+
+    label: str
+    gap: float
+    low: float
+    high: float
+    verdict: str
+
+
+def forest(rows: Sequence[ForestRow], *, margin: float, xlabel: str) -> str:
+    """Gaps with intervals, one a line, and the margin shaded."""
+    figure, axes = _figure(7.6, 0.9 + 0.3 * len(rows))
+    axes.axvspan(-margin, margin, color="#e7efe9", zorder=0)
+    axes.axvline(0, color=COLOURS["grey"], linewidth=0.8)
+    for place, row in enumerate(reversed(rows)):
+        colour = COLOURS.get(row.verdict, COLOURS["line"])
+        axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2)
+        axes.plot([row.gap], [place], "o", color=colour, markersize=5)
+    axes.set_yticks(range(len(rows)), [row.label for row in reversed(rows)])
+    axes.set_xlabel(xlabel)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    return _svg(figure)
+
+
+def reliability(confidence: NDArray[np.float64], correct: NDArray[np.float64], *, title: str, bins: int = 10) -> str:
+    """Accuracy against confidence with 95 % Wilson intervals, and how many rows stand in each bin."""
+    from guardmed.stats import wilson
+
+    figure, (top, bottom) = _figure(4.4, 4.6, rows=2)
+    top.plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=0.8, linestyle="--")
+    index = np.clip((confidence * bins).astype(int), 0, bins - 1)
+    for place in range(bins):
+        inside = index == place
+        n = int(inside.sum())
+        if not n:
+            continue
+        x, right = float(confidence[inside].mean()), int(correct[inside].sum())
+        interval = wilson(right, n)
+        top.plot([x, x], [interval.low, interval.high], color=COLOURS["line"], linewidth=1.5)
+        top.plot([x], [right / n], "o", color=COLOURS["line"], markersize=5)
+    top.set_title(title, fontsize=10)
+    top.set_xlim(0, 1)
+    top.set_ylim(0, 1)
+    top.set_ylabel("accuracy")
+    bottom.hist(confidence, bins=np.linspace(0, 1, bins + 1), color=COLOURS["line"], alpha=0.75)
+    bottom.set_xlim(0, 1)
+    bottom.set_xlabel("confidence")
+    bottom.set_ylabel("rows")
+    return _svg(figure)
+
+
+def _figure(width: float, height: float, *, rows: int = 1) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    if rows == 1:
+        axes = figure.subplots()
+        every = [axes]
+    else:
+        axes = figure.subplots(rows, 1, gridspec_kw={"height_ratios": [3, 1]})
+        every = list(axes)
+    for one in every:
+        one.spines[["top", "right"]].set_visible(False)
+        one.tick_params(labelsize=9)
+    return figure, axes
+
+
+def _svg(figure: Any) -> str:
+    """The figure as an SVG element with text as text and no changing identifiers or dates."""
+    from matplotlib import rc_context
+
+    out = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "guardmed", "font.family": ["sans-serif"]}):
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    svg = out.getvalue()
+    return svg[svg.index("<svg") :]
