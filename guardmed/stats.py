@@ -78,6 +78,46 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     return float(min(1.0, 2 * bdtr(min(only_a, only_b), discordant, 0.5)))
 
 
+def paired_difference(only_a: int, only_b: int, total: int, *, confidence: float = 0.95) -> Interval:
+    """Score interval of a difference of paired proportions (Tango, Statist. Med. 1998).
+
+    Unlike a bootstrap or Wald interval it keeps its width when no pair differs: thirty identical
+    answers don't prove equivalence.
+
+    Parameters
+    ----------
+    only_a, only_b : int
+        Pairs in which only the first, or only the second, has the outcome.
+    total : int
+        All pairs.
+    """
+    if total == 0:
+        return Interval(-1.0, 1.0)
+    z = normal_quantile(0.5 + confidence / 2)
+
+    def statistic(difference: float) -> float:
+        a, b = 2 * total, (2 * total - only_a + only_b) * difference - only_a - only_b
+        c = -only_b * difference * (1 - difference)
+        q = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)
+        spread = total * (2 * q + difference * (1 - difference))
+        gap = only_a - only_b - total * difference
+        return gap / math.sqrt(spread) if spread > 1e-15 else math.copysign(math.inf, gap) if gap else 0.0
+
+    point = (only_a - only_b) / total
+    return Interval(_bisect(statistic, -1.0, point, z), _bisect(statistic, point, 1.0, -z))
+
+
+def _bisect(statistic: Callable[[float], float], low: float, high: float, target: float) -> float:
+    """Where a falling function crosses a target, or the end it does not cross before."""
+    for _ in range(80):
+        middle = (low + high) / 2
+        if statistic(middle) > target:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment: family-wise error (Holm, Scand. J. Statist. 1979)."""
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
@@ -157,13 +197,14 @@ def sign_flip_p(differences: ArrayLike, *, permutations: int = 5000, seed: int =
     return (at_least + 1) / (permutations + 1)
 
 
-def detectable_gap(differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Smallest true mean paired difference found with the given power, by normal approximation."""
-    values = np.asarray(differences, dtype=np.float64)
-    if len(values) < 2:
-        return float("nan")
+def detectable_gap(interval: Interval, *, alpha: float = 0.05, power: float = 0.8, confidence: float = 0.95) -> float:
+    """Smallest true gap that data of this spread would have found with the given power.
+
+    By normal approximation from the half width of an interval: ``(z_alpha + z_power) / z`` of it.
+    """
+    half = (interval.high - interval.low) / 2
     z = normal_quantile(1 - alpha / 2) + normal_quantile(power)
-    return float(z * values.std(ddof=1) / math.sqrt(len(values)))
+    return half * z / normal_quantile(0.5 + confidence / 2)
 
 
 def items_needed(low: float, high: float, limit: float, total: int) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardmed.records import Frozen
-from guardmed.stats import Interval, bootstrap_mean, detectable_gap, holm, mcnemar_exact, sign_flip_p, wilson
+from guardmed.stats import Interval, bootstrap_mean, detectable_gap, holm, mcnemar_exact, paired_difference, sign_flip_p, wilson
 
 Float = NDArray[np.float64]
 AxisVerdict = Literal["pass", "fail", "inconclusive"]
@@ -107,8 +107,9 @@ def analyse(observations: Sequence[Observation], settings: Settings) -> dict[str
     """Results by axis and outcome.
 
     For each outcome the items of two groups are paired. A 0-or-1 outcome is tested with McNemar's
-    exact test, any other with a sign-flip permutation of the paired differences; Holm's adjustment
-    keeps the family-wise error within an axis; intervals are bootstrapped over items.
+    exact test and Tango's score interval, any other with a sign-flip permutation of the paired
+    differences and a bootstrap over items; Holm's adjustment keeps the family-wise error within an
+    axis.
 
     ``fail`` needs an adjusted p under alpha *and* a gap beyond the margin; ``pass`` needs every
     interval inside the margin; all else is ``inconclusive``, with the items it would take.
@@ -128,36 +129,36 @@ def _outcome(rows: list[Observation], axis: str, name: str, settings: Settings) 
     cells = _cells(judged, name)
     binary = all(value in (0.0, 1.0) for value in cells.values())
     floor = _self_flips(judged, name)
-    pairs: list[tuple[str, str, Float, float]] = []
+    pairs: list[tuple[str, str, Float, float, Interval]] = []
     for a, b in itertools.combinations(names, 2):
         shared = sorted({item for item, group in cells if group == a} & {item for item, group in cells if group == b})
         left = np.array([cells[item, a] for item in shared])
         right = np.array([cells[item, b] for item in shared])
         if len(shared):
-            pairs.append((a, b, left - right, _p(left, right, binary, settings.seed)))
-    adjusted = holm([p for *_, p in pairs])
+            pairs.append((a, b, left - right, *_compare(left, right, binary, settings.seed)))
+    adjusted = holm([p for *_, p, _ in pairs])
     results = tuple(
         PairResult(
             a=a,
             b=b,
             gap=float(differences.mean()),
-            ci=_pair(bootstrap_mean(differences, resamples=RESAMPLES, seed=settings.seed)),
+            ci=_pair(interval),
             p=p,
             p_adjusted=p_adjusted,
             flip_rate=_flips(cells, a, b, binary),
             self_flip_rate=floor,
             n_pairs=len(differences),
         )
-        for (a, b, differences, p), p_adjusted in zip(pairs, adjusted, strict=True)
+        for (a, b, differences, p, interval), p_adjusted in zip(pairs, adjusted, strict=True)
     )
-    widest = max((detectable_gap(differences, alpha=settings.alpha / max(1, len(pairs))) for *_, differences, _ in pairs), default=float("nan"))
+    widest = max((detectable_gap(interval, alpha=settings.alpha / len(pairs)) for *_, interval in pairs), default=None)
     verdict, reason, needed = _verdict(results, settings)
     return OutcomeResult(
         groups=_groups(judged, name, names, binary, settings.seed),
         pairs=results,
         verdict=verdict,
         reason=reason,
-        detectable_gap=None if math.isnan(widest) else widest,
+        detectable_gap=widest,
         items_needed=needed,
     )
 
@@ -194,10 +195,12 @@ def _cells(rows: Sequence[Observation], name: str) -> dict[tuple[str, str], floa
     return {key: sum(found) / len(found) for key, found in values.items()}
 
 
-def _p(left: Float, right: Float, binary: bool, seed: int) -> float:
+def _compare(left: Float, right: Float, binary: bool, seed: int) -> tuple[float, Interval]:
+    """Test and interval of a paired difference."""
     if binary:
-        return mcnemar_exact(int(np.sum(left > right)), int(np.sum(left < right)))
-    return sign_flip_p(left - right, seed=seed)
+        only_left, only_right = int(np.sum(left > right)), int(np.sum(left < right))
+        return mcnemar_exact(only_left, only_right), paired_difference(only_left, only_right, len(left))
+    return sign_flip_p(left - right, seed=seed), bootstrap_mean(left - right, resamples=RESAMPLES, seed=seed)
 
 
 def _flips(cells: dict[tuple[str, str], float], a: str, b: str, binary: bool) -> float:

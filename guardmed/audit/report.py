@@ -137,8 +137,8 @@ def groups_table(report: AuditReport) -> Table:
 
 _METHOD = (
     "Every case is told once for each group and nothing else changes. Groups are compared within a case, so what differs between cases cancels out. "
-    f"Intervals are percentile bootstraps over cases ({RESAMPLES} resamples); outcomes of 0 or 1 are tested with McNemar's exact test, others by permuting "
-    "the signs of the paired differences; p is adjusted within each axis with Holm's method.",
+    "Outcomes of 0 or 1 are tested with McNemar's exact test and have Tango's score intervals; others are tested by permuting the signs of the paired "
+    f"differences and have percentile bootstraps over cases ({RESAMPLES} resamples); p is adjusted within each axis with Holm's method.",
     "Fail needs an adjusted p under alpha and a gap beyond the margin. Pass needs every interval inside the margin: the absence of a finding is not enough. "
     f"Everything else is inconclusive. Groups with fewer than {MIN_GROUP} answers are not shown.",
     "The vignettes are written, not drawn from patients; a pass speaks of these cases and these groups only. Differences that the definition declares "

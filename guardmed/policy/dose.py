@@ -80,7 +80,8 @@ class DoseFinder:
 
     def drugs(self, text: str) -> list[tuple[Span, list[DrugLimit]]]:
         """Every drug of the table that is named, in order."""
-        spans = sorted(span for found in self._drugs.spans(text).values() for span in found)
+        found = self._drugs.read(text)
+        spans = sorted(found.at(0) + found.at(1))
         return [(span, self._by_name.get(_key(span.of(text)), [])) for span in spans]
 
     def excesses(self, text: str, *, times: float = 1.0) -> list[ExcessDose]:

@@ -83,7 +83,7 @@ class _Reading:
     def __init__(self, policy: Policy, text: Normalised) -> None:
         self.text = text
         self._policy = policy
-        self._patterns = policy.matcher.spans(text.text)
+        self._patterns = policy.matcher.read(text.text)
         self._doses: dict[tuple[int, float], list[ExcessDose]] = {}
         self._phi: dict[tuple[str, ...], list[Span]] = {}
         self._windows: dict[Scope, list[Span]] = {}
@@ -108,7 +108,7 @@ class _Reading:
 
     def spans(self, leaf: _Leaf) -> list[Span]:
         if leaf.kind == "pattern":
-            return self._patterns.get(leaf.index, [])
+            return self._patterns.at(leaf.index)
         if leaf.kind == "dose":
             return [dose.span for dose in self.doses(leaf)]
         if leaf.labels not in self._phi:
@@ -155,7 +155,7 @@ class Policy:
         self.packs = tuple(packs)
         self.finders: list[DoseFinder] = []
         self._contacts = {name: contact for pack in packs for name, contact in pack.contacts.contacts.items()}
-        self._regexes: list[str] = []
+        self._regexes: dict[str, int] = {}
         self._compiled: list[tuple[Rule, _Node, _Node | None]] = []
         for pack in packs:
             if pack.limits:
@@ -163,7 +163,7 @@ class Policy:
             for rule in pack.rules:
                 exempt = self._node(rule.exempt, pack) if rule.exempt else None
                 self._compiled.append((rule, self._node(rule.when, pack), exempt))
-        self.matcher = Matcher(self._regexes)
+        self.matcher = Matcher(list(self._regexes))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -272,8 +272,9 @@ class Policy:
         )
 
     def _pattern(self, regexes: Iterable[str]) -> _Leaf:
-        self._regexes.append("|".join(f"(?:{regex})" for regex in regexes))
-        return _Leaf("pattern", index=len(self._regexes) - 1)
+        regex = "|".join(f"(?:{regex})" for regex in regexes)
+        # Rules share word lists; the same pattern is searched for once.
+        return _Leaf("pattern", index=self._regexes.setdefault(regex, len(self._regexes)))
 
 
 def load_policy(spec: str) -> Policy:

@@ -19,8 +19,9 @@ input can make a policy check hang (Cox, "Regular Expression Matching in the Wil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 import re2
 
@@ -138,11 +139,15 @@ def _options() -> re2.Options:
     return options
 
 
-class Matcher:
-    """Many regular expressions, searched for at once.
+# Stands behind every text that is filtered: an answer without it means that the filter gave up.
+_CANARY = "guardmedcanary"
 
-    A set automaton finds *which* of them occur in one pass; only those are then searched for
-    their spans.
+
+class Matcher:
+    """Many regular expressions, of which few occur in any text.
+
+    A filter of the literals that each expression needs (one pass, RE2's ``FilteredRE2``) says which
+    of them *could* occur; only those are searched for, and only when asked about.
 
     Parameters
     ----------
@@ -156,36 +161,44 @@ class Matcher:
     """
 
     def __init__(self, regexes: list[str]) -> None:
-        self._set = re2.Set.SearchSet(_options())
+        self._filter = re2.Filter()
         self._single = []
-        # The set's automaton gives up, silently, when it needs more than its memory. The empty
-        # pattern always matches, so an answer without it means "gave up", never "nothing found".
-        self._canary = len(regexes)
-        for regex in regexes:
+        for regex in [*regexes, _CANARY]:
             try:
                 self._single.append(re2.compile(regex.encode(), _options()))
-                self._set.Add(regex)
+                self._filter.Add(regex, _options())
             except re2.error as error:
                 reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
                 raise PolicyError(f"The pattern {regex!r} is not valid: {reason}.", mend="Use RE2 syntax: no look-around, no back-references.") from None
-        self._set.Add("")
-        self._set.Compile()
+        self._filter.Compile()
 
-    def spans(self, text: str) -> dict[int, list[Span]]:
-        """For each pattern that occurs, by its index, every place where it does."""
-        if not self._single or not text:
-            return {}
-        data = text.encode("utf-8", "replace")
-        found = self._set.Match(data) or []
-        candidates = sorted(set(found) - {self._canary}) if self._canary in found else range(len(self._single))
-        spans = {index: list(self._spans(index, data, len(data) == len(text))) for index in candidates}
-        return {index: places for index, places in spans.items() if places}
+    def read(self, text: str) -> Occurrences:
+        """Prepare a text to be asked about."""
+        found = self._filter.Match(f"{text.lower()}\n{_CANARY}".encode("utf-8", "replace"), True) or []
+        canary = len(self._single) - 1
+        return Occurrences(self._single, text, frozenset(found) if canary in found else None)
 
-    def _spans(self, index: int, data: bytes, ascii_only: bool) -> Iterator[Span]:
-        for match in self._single[index].finditer(data):
-            start, end = match.span()
-            if ascii_only:
-                yield Span(start, end)
-            else:
-                first = len(data[:start].decode("utf-8"))
-                yield Span(first, first + len(data[start:end].decode("utf-8")))
+
+class Occurrences:
+    """Where the expressions of a :class:`Matcher` occur in one text; each is searched for once."""
+
+    def __init__(self, single: list[Any], text: str, candidates: frozenset[int] | None) -> None:
+        self._single = single
+        self._candidates = candidates
+        self._data = text.encode("utf-8", "replace")
+        self._ascii = len(self._data) == len(text)
+        self._found: dict[int, list[Span]] = {}
+
+    def at(self, index: int) -> list[Span]:
+        """Every place of one expression, in order."""
+        if self._candidates is not None and index not in self._candidates:
+            return []
+        if index not in self._found:
+            self._found[index] = [self._span(*match.span()) for match in self._single[index].finditer(self._data)]
+        return self._found[index]
+
+    def _span(self, start: int, end: int) -> Span:
+        if self._ascii:
+            return Span(start, end)
+        first = len(self._data[:start].decode("utf-8"))
+        return Span(first, first + len(self._data[start:end].decode("utf-8")))

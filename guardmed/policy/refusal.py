@@ -74,12 +74,12 @@ def classify_refusal(response: str) -> RefusalVerdict:
     text = normalise(response).text.strip()
     if not text:
         return RefusalVerdict("none", 0.0)
-    found = _matcher().spans(text)
-    score = _BIAS + sum(weight for index, (_, weight, _) in enumerate(_GROUPS) if index in found)
-    helps = sum(len(found.get(len(_GROUPS) + index, [])) for index in range(len(_HELPS)))
+    found = _matcher().read(text)
+    score = _BIAS + sum(weight for index, (_, weight, _) in enumerate(_GROUPS) if found.at(index))
+    helps = sum(len(found.at(len(_GROUPS) + index)) for index in range(len(_HELPS)))
     score += _HELP_WEIGHT * min(helps, 4)
     probability = 1 / (1 + math.exp(-score))
-    refuses = found.get(0, [])
+    refuses = found.at(0)
     if not refuses:
         return RefusalVerdict("none", min(probability, 0.49))
     opening = sentences(text)[:_OPENING][-1].end

@@ -1,0 +1,143 @@
+"""``guardmed calibrate``: from records, or from a model and a question set, to an artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from guardmed.calibration import ModelRef, Rows
+    from guardmed.calibration.artifact import ScoreSource
+
+
+def calibrate(
+    out: Annotated[Path, typer.Option(help="Where the artifact goes (.json).")],
+    records: Annotated[Optional[str], typer.Option(help="Records with probs and label, or score and correct; or .npz with predictions and ground_truth.")] = None,
+    model: Annotated[Optional[str], typer.Option(help="Score this model itself instead.")] = None,
+    adapter: Annotated[Optional[Path], typer.Option(help="Folder of a LoRA adapter.")] = None,
+    items: Annotated[Optional[Path], typer.Option(help="Question set for --model; the written clinical sets by default.")] = None,
+    source: Annotated[str, typer.Option(help="For --model: options (multiple choice) or claims (belief in statements).")] = "options",
+    form: Annotated[str, typer.Option(help="For --source options: text or letters.")] = "text",
+    limit: Annotated[Optional[int], typer.Option(min=60, help="Only so many items.")] = None,
+    method: Annotated[Optional[str], typer.Option(help="temperature or platt; by the kind of scores when left out.")] = None,
+    holdout: Annotated[float, typer.Option(help="Share of the rows, from the end, that is only measured on.")] = 0.5,
+    report: Annotated[Optional[Path], typer.Option(help="Folder for report.html and report.md.")] = None,
+) -> None:
+    """Fit a calibration and measure it on rows that were held out."""
+    from guardmed.calibration import calibrate as run
+    from guardmed.cli.console import out as console
+    from guardmed.cli.console import render
+    from guardmed.errors import UsageError
+
+    if (records is None) == (model is None):
+        raise UsageError("Give either --records or --model.", mend="See guardmed calibrate --help.")
+    if method not in (None, "temperature", "platt"):
+        raise UsageError(f"There is no method {method!r}.", mend="Use temperature or platt.")
+    if source not in ("options", "claims") or form not in ("text", "letters"):
+        raise UsageError(f"--source {source} --form {form} is not a way to score.", mend="Use options or claims, and text or letters.")
+    score_source: ScoreSource = "records"
+    owner: ModelRef | None = None
+    if records is not None:
+        rows = read_rows(records)
+    else:
+        score_source = "option_likelihood" if source == "options" else "claim_support"
+        rows, owner = score_rows(str(model), adapter=adapter, items=items, source=score_source, form=form, limit=limit)  # type: ignore[arg-type]
+    chosen: Any = method or ("temperature" if rows.values.ndim == 2 else "platt")
+    result = run(rows, method=chosen, holdout=holdout, score_source=score_source, model=owner)
+    result.artifact.save(out)
+    from guardmed.calibration.report import metrics_table, write_report
+
+    console().print(render(metrics_table(result.artifact)))
+    console().print(f"{_parameters(result.artifact)} fitted on {result.artifact.rows['fit']} rows, measured on {result.artifact.rows['held_out']} → {out}")
+    if report is not None:
+        write_report(result, report)
+        console().print(f"Report: {report / 'report.html'}")
+
+
+def read_rows(path: str) -> Rows:
+    """Rows of a records file or an ``.npz``."""
+    import numpy as np
+
+    from guardmed.calibration import Rows
+    from guardmed.errors import DataError
+    from guardmed.records import Record, read_records
+
+    if path.endswith(".npz"):
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                labels = np.asarray(data["ground_truth"]).squeeze()
+                values = np.asarray(data["predictions"], dtype=np.float64)
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{path} can't be read: {error}.", mend="It must hold the arrays predictions (rows, classes) and ground_truth (rows).") from None
+        return Rows(values, (labels.argmax(axis=1) if labels.ndim == 2 else labels).astype(np.float64))
+
+    class Row(Record):
+        id: str | int | float = ""
+        probs: list[float] | None = None
+        label: int | None = None
+        score: float | None = None
+        correct: bool | None = None
+        group: str | None = None
+
+    rows = read_records(path, Row)
+    groups = tuple(row.group or "" for row in rows) if any(row.group for row in rows) else ()
+    for index, row in enumerate(rows):
+        problem = _row_problem(row.probs, row.label, row.score, row.correct, by_class=rows[0].probs is not None)
+        if problem:
+            raise DataError(f"{path}, record {index + 1} ({row.id!r}): {problem}.", mend="Give probs and label, or score and correct, in every record.")
+    if rows[0].probs is not None:
+        width = max(len(row.probs or []) for row in rows)
+        values = np.zeros((len(rows), width))
+        for index, row in enumerate(rows):
+            values[index, : len(row.probs or [])] = row.probs
+        return Rows(values, np.array([float(row.label or 0) for row in rows]), groups)
+    return Rows(np.array([float(row.score or 0) for row in rows]), np.array([float(bool(row.correct)) for row in rows]), groups)
+
+
+def _row_problem(probs: list[float] | None, label: int | None, score: float | None, correct: bool | None, *, by_class: bool) -> str | None:
+    if not by_class:
+        if score is None or correct is None:
+            return "score or correct is missing"
+        return None if 0 <= score <= 1 else f"score {score} is not between 0 and 1"
+    if probs is None or label is None:
+        return "probs or label is missing"
+    if not 0 <= label < len(probs):
+        return f"label {label} is not one of {len(probs)} classes (counted from 0)"
+    return None if all(p >= 0 for p in probs) and sum(probs) > 0 else "probs must be positive numbers"
+
+
+def score_rows(
+    spec: str, *, adapter: Path | None, items: Path | None, source: ScoreSource, form: Literal["text", "letters"], limit: int | None
+) -> tuple[Rows, ModelRef]:
+    """Rows that a model is scored on, in a fixed shuffled order so that both halves hold every kind."""
+    import numpy as np
+
+    from guardmed.calibration import ModelRef, Rows, load_items
+    from guardmed.calibration.scoring import option_probabilities, statement_support
+    from guardmed.cli.console import loading, progress
+    from guardmed.models import load_model
+
+    every = load_items(items)
+    if source == "option_likelihood":
+        every = [item for item in every if item.kind == "choice"]
+    order = np.random.default_rng(0).permutation(len(every))[:limit]
+    chosen = [every[i] for i in order]
+    with loading(spec) as report:
+        model = load_model(spec, adapter=adapter, progress=report)
+    groups = tuple(item.lang for item in chosen)
+    with progress("Scoring questions", total=len(chosen)) as update:
+        if source == "option_likelihood":
+            probs = option_probabilities(model, chosen, form=form, advance=update)
+            values = np.zeros((len(chosen), max(len(row) for row in probs)))
+            for index, row in enumerate(probs):
+                values[index, : len(row)] = row
+            targets = np.array([float(item.answer) for item in chosen])
+        else:
+            values, targets = statement_support(model, chosen, advance=update)
+    return Rows(values, targets, groups), ModelRef(name=model.name, fingerprint=model.fingerprint)
+
+
+def _parameters(artifact: Any) -> str:
+    return f"T = {artifact.temperature:.4f}" if artifact.temperature is not None else f"slope {artifact.slope:.4f}, bias {artifact.bias:+.4f}"
