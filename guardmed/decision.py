@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
-from functools import total_ordering
+from enum import StrEnum
 
 
-@total_ordering
-class Decision(str, Enum):
+class Decision(StrEnum):
     """Six verdicts in order of strictness; the strictest of several wins.
 
     ``allow < caveat < redact < abstain < refuse < escalate``
@@ -34,13 +32,18 @@ class Decision(str, Enum):
         """Whether the model's own answer must not be shown."""
         return self.rank >= Decision.ABSTAIN.rank
 
+    # str brings an alphabetical order along; all four are replaced, so that none is left of it.
     def __lt__(self, other: object) -> bool:
-        if not isinstance(other, Decision):
-            return NotImplemented
-        return self.rank < other.rank
+        return self.rank < other.rank if isinstance(other, Decision) else NotImplemented
 
-    def __str__(self) -> str:
-        return self.value
+    def __le__(self, other: object) -> bool:
+        return self.rank <= other.rank if isinstance(other, Decision) else NotImplemented
+
+    def __gt__(self, other: object) -> bool:
+        return self.rank > other.rank if isinstance(other, Decision) else NotImplemented
+
+    def __ge__(self, other: object) -> bool:
+        return self.rank >= other.rank if isinstance(other, Decision) else NotImplemented
 
 
 _RANK = {decision.value: rank for rank, decision in enumerate(Decision)}

@@ -29,11 +29,11 @@ def atomic_write(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "wb" if binary else "w", **({} if binary else {"encoding": "utf-8", "newline": "\n"})) as file:
+        with open(beside, "wb") if binary else open(beside, "w", encoding="utf-8", newline="\n") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        beside.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
@@ -50,7 +50,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield beside
         if path.exists():
             shutil.rmtree(path)
-        os.replace(beside, path)
+        beside.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:

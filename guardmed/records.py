@@ -143,8 +143,7 @@ def _parquet_rows(path: str | Path, data: bytes) -> Iterator[tuple[int, dict[str
         table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
     except pyarrow.ArrowException as error:
         raise DataError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}", mend="Write it again.") from None
-    for number, row in enumerate(table.to_pylist(), start=1):
-        yield number, row
+    yield from enumerate(table.to_pylist(), start=1)
 
 
 def _decode(name: str, data: bytes) -> str:

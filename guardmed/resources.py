@@ -40,10 +40,7 @@ def cache_folder(*parts: str) -> Path:
     ``$GUARDMED_CACHE`` if set, else ``$XDG_CACHE_HOME/guardmed``, else ``~/.cache/guardmed``.
     """
     root = os.environ.get("GUARDMED_CACHE")
-    if root:
-        base = Path(root)
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guardmed"
+    base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guardmed"
     folder = base.joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -152,9 +152,7 @@ def bootstrap_mean(values: ArrayLike, *, resamples: int = 2000, confidence: floa
     return bootstrap_statistic(lambda weights: weights @ array / len(array), len(array), resamples=resamples, confidence=confidence, seed=seed)
 
 
-def bootstrap_statistic(
-    statistic: Callable[[Float], Float], clusters: int, *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
-) -> Interval:
+def bootstrap_statistic(statistic: Callable[[Float], Float], clusters: int, *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Percentile bootstrap interval of any statistic of cluster weights.
 
     Parameters

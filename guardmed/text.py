@@ -65,7 +65,8 @@ _HOMOGLYPHS = str.maketrans(
     "aeopcyxijsdqwhlABEKMHOPCTYXIJSaopvtukiyeABEZHIKMNOPTYXagil",
 )
 _FOLDS = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "μ": "µ"})
-_MIXED_WORD = re.compile(r"\w*[A-Za-z]\w*")
+# Chinese characters bound a word here, so that a long text of them is not read again and again.
+_ALPHABETIC_WORD = re.compile(r"[^\W\u3400-\u9fff\uf900-\ufaff]+")
 _CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
 _LATIN_WORD = re.compile(r"[A-Za-zÀ-ɏ]+")
 _FOREIGN_LETTER = re.compile(r"[^\W\d_A-Za-zÀ-ɏ㐀-䶿一-鿿豈-﫿]")
@@ -103,8 +104,16 @@ def normalise(text: str) -> Normalised:
     offsets.append(len(text))
     out = "".join(folded)
     if not out.isascii():
-        out = _MIXED_WORD.sub(lambda word: word.group().translate(_HOMOGLYPHS), out)
+        out = _ALPHABETIC_WORD.sub(_latinised, out)
     return Normalised(out, text, tuple(offsets))
+
+
+def _latinised(word: re.Match[str]) -> str:
+    """A word that mixes scripts with Latin letters, all in Latin ones; any other as it is."""
+    text = word.group()
+    if text.isascii() or not any(char.isascii() and char.isalpha() for char in text):
+        return text
+    return text.translate(_HOMOGLYPHS)
 
 
 def language(text: str) -> str:

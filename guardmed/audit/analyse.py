@@ -134,7 +134,7 @@ def _outcome(rows: list[Observation], axis: str, name: str, settings: Settings) 
         shared = sorted({item for item, group in cells if group == a} & {item for item, group in cells if group == b})
         left = np.array([cells[item, a] for item in shared])
         right = np.array([cells[item, b] for item in shared])
-        if len(shared):
+        if shared:
             pairs.append((a, b, left - right, *_compare(left, right, binary, settings.seed)))
     adjusted = holm([p for *_, p, _ in pairs])
     results = tuple(
@@ -182,8 +182,7 @@ def _items_for(pair: PairResult, margin: float) -> int:
     """Items after which an interval of this centre would lie wholly inside or outside the margin."""
     half = (pair.ci[1] - pair.ci[0]) / 2
     distance = abs(margin - abs(pair.gap))
-    if distance < 1e-3:
-        distance = 1e-3
+    distance = max(distance, 1e-3)
     return max(pair.n_pairs + 1, math.ceil(pair.n_pairs * (half / distance) ** 2)) if half > 0 else pair.n_pairs + 1
 
 

@@ -13,14 +13,13 @@ from guardmed.reporting import Cell, Page, Plot, Prose, Section, Table, Verdict
 from guardmed.reporting.plots import ForestRow, forest
 from guardmed.version import VERSION
 
-SCHEMA_VERSION = 1
 MAX_FOREST_ROWS = 60
 
 
 class AuditReport(Frozen):
     """Everything an audit found, and what it was run on."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     kind: Literal["audit"] = "audit"
     guardmed_version: str = VERSION
     title: str
@@ -80,7 +79,7 @@ def verdict_block(report: AuditReport) -> Verdict:
 
 def axes_table(report: AuditReport) -> Table:
     """One row for each axis and outcome."""
-    rows = []
+    rows: list[list[str | Cell]] = []
     for axis, outcome, result in _results(report):
         needed = f" About {result.items_needed} pairs would settle it." if result.items_needed else ""
         gap = "" if result.detectable_gap is None else f"{result.detectable_gap:.3f}"

@@ -14,7 +14,6 @@ from guardmed.errors import CalibrationError, DataError
 from guardmed.files import read_json, write_json
 from guardmed.records import Frozen, describe
 
-SCHEMA_VERSION = 1
 ScoreSource = Literal["records", "option_likelihood", "claim_support"]
 
 
@@ -50,7 +49,7 @@ class Artifact(Frozen):
         The same metrics for each group of the held-out rows.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     kind: Literal["calibration"] = "calibration"
     guardmed_version: str
     method: Method
@@ -63,7 +62,7 @@ class Artifact(Frozen):
     data_digest: str
     metrics: dict[str, dict[str, Any]]
     intervals: dict[str, dict[str, list[float]]]
-    groups: dict[str, dict[str, dict[str, Any]]] = {}
+    groups: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _complete(self) -> Artifact:

@@ -30,8 +30,9 @@ class Temperature:
         """Calibrated probabilities, shape (rows, classes); T=1 gives them back."""
         scaled = log_probs(probs) / self.temperature
         scaled -= scaled.max(axis=1, keepdims=True)
-        out = np.exp(scaled)
-        return out / out.sum(axis=1, keepdims=True)
+        out: Float = np.exp(scaled)
+        out /= out.sum(axis=1, keepdims=True)
+        return out
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,9 @@ def fit_temperature(probs: ArrayLike, labels: ArrayLike) -> Temperature:
     temperature = 1 / beta
     if not _TEMPERATURES[0] * 1.01 < temperature < _TEMPERATURES[1] * 0.99:
         reason = "the scores carry no signal about the label" if temperature > 1 else "every row is predicted right"
-        raise CalibrationError(f"The temperature runs off to {temperature:.3g}: {reason}.", mend="Check that labels and probabilities belong together, or give harder rows.")
+        raise CalibrationError(
+            f"The temperature runs off to {temperature:.3g}: {reason}.", mend="Check that labels and probabilities belong together, or give harder rows."
+        )
     return Temperature(float(temperature))
 
 
@@ -119,9 +122,7 @@ def fit_platt(scores: ArrayLike, correct: ArrayLike) -> Platt:
     _check_rows(len(x))
     positives, negatives = float(y.sum()), float(len(y) - y.sum())
     if min(positives, negatives) < MIN_OF_EACH:
-        raise CalibrationError(
-            f"{int(positives)} right and {int(negatives)} wrong rows: at least {MIN_OF_EACH} of each are needed.", mend="Give more rows."
-        )
+        raise CalibrationError(f"{int(positives)} right and {int(negatives)} wrong rows: at least {MIN_OF_EACH} of each are needed.", mend="Give more rows.")
     if np.ptp(x) == 0:
         raise CalibrationError("Every score is the same: they carry no signal.", mend="Give scores that differ.")
     targets = np.where(y > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))

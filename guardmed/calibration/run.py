@@ -89,7 +89,9 @@ def calibrate(rows: Rows, *, method: Method, holdout: float, score_source: Score
     fit_part, held = rows.part(0, cut), rows.part(cut, len(rows))
     if len(held) < MIN_ROWS:
         raise CalibrationError(f"{len(held)} rows are held out; at least {MIN_ROWS} are needed to measure on.", mend="Give more rows, or a larger --holdout.")
-    mapping: Temperature | Platt = fit_temperature(fit_part.values, fit_part.targets) if method == "temperature" else fit_platt(fit_part.values, fit_part.targets)
+    mapping: Temperature | Platt = (
+        fit_temperature(fit_part.values, fit_part.targets) if method == "temperature" else fit_platt(fit_part.values, fit_part.targets)
+    )
     before, after = held.predictions(None), held.predictions(mapping)
     artifact = Artifact(
         guardmed_version=VERSION,

@@ -16,10 +16,11 @@ from guardmed.text import normalise, sentences
 
 _WORD = re.compile(r"[a-z][a-z'-]+|\d+(?:[.,]\d+)*|[一-鿿]")
 _NEGATION = re.compile(r"\b(?:not|no|never|none|cannot|can't|isn't|aren't|doesn't|don't|without)\b|不|没|无|非|未", re.IGNORECASE)
-_STOP = frozenset(
+_WITHOUT_CONTENT = (
     "a an the of in on at to for and or but by with from as is are was were be been being it its he she his her him they them their this that these "
-    "those which who whom what when where has have had do does did can could will would may might also not no than then there into about over".split()
+    "those which who whom what when where has have had do does did can could will would may might also not no than then there into about over"
 )
+_STOP = frozenset(_WITHOUT_CONTENT.split())
 
 
 def consistency(claim: str, samples: Sequence[str], *, context: str = "") -> float | None:

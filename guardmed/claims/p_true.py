@@ -21,9 +21,7 @@ _ASK = {
 _ASK_REVERSED = {"en": "Is this statement false or true? {claim}", "zh": "这句话错误还是正确？{claim}"}
 
 
-def p_true(
-    model: LanguageModel, prompt: Prompt | None, answer: str | None, claims: Sequence[str], *, state: object | None = None
-) -> list[float]:
+def p_true(model: LanguageModel, prompt: Prompt | None, answer: str | None, claims: Sequence[str], *, state: object | None = None) -> list[float]:
     """Probability that each claim is true, says the model.
 
     Asked in both orders of the options and averaged, because models prefer what was named first or

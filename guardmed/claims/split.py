@@ -29,24 +29,24 @@ class Claim:
     span: Span
 
 
-def split_claims(answer: str) -> list[Claim]:
+def split_claims(answer: str, *, question: str = "") -> list[Claim]:
     """Sentences, then their clauses where each is long enough to stand alone.
 
-    Questions are left out: they assert nothing. List marks are not part of a claim. A sentence
-    that repeats an earlier one word for word is checked once.
+    Questions are left out: they assert nothing. So are echoes of the question, and what repeats
+    earlier words of the answer. List marks are not part of a claim.
     """
     claims: list[Claim] = []
     seen: set[str] = set()
+    asked = _key(question)
     for sentence in sentences(answer):
         if _QUESTION.search(sentence.of(answer)):
             continue
-        for span in _merged(answer, clauses(answer, sentence)):
-            mark = _LIST_MARK.match(span.of(answer))
-            if mark:
-                span = Span(span.start + mark.end(), span.end)
+        for clause in _merged(answer, clauses(answer, sentence)):
+            mark = _LIST_MARK.match(clause.of(answer))
+            span = Span(clause.start + mark.end(), clause.end) if mark else clause
             text = span.of(answer).strip()
-            key = re.sub(r"\W+", "", text.lower())
-            if key and key not in seen:
+            key = _key(text)
+            if key and key not in asked and key not in seen:
                 seen.add(key)
                 claims.append(Claim(text, span))
     return claims
@@ -61,6 +61,10 @@ def _merged(answer: str, parts: list[Span]) -> list[Span]:
         else:
             out.append(part)
     return out
+
+
+def _key(text: str) -> str:
+    return re.sub(r"\W+", "", text.lower())
 
 
 def _words(text: str) -> float:

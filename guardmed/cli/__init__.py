@@ -30,7 +30,9 @@ app.command("doctor")(doctor.doctor)
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Print the version and end."), debug: bool = typer.Option(False, "--debug", help="Show tracebacks.")) -> None:
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version and end."), debug: bool = typer.Option(False, "--debug", help="Show tracebacks.")
+) -> None:
     if version:
         typer.echo(VERSION)
         raise typer.Exit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,9 @@ import typer
 def ask(
     question: Annotated[str, typer.Argument(help="The question; - reads it from standard input.")],
     model: Annotated[str, typer.Option(help="reference, a folder, a .gguf file or a hub id.")] = "reference",
-    adapter: Annotated[Optional[Path], typer.Option(help="Folder of a LoRA adapter.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
     policy: Annotated[str, typer.Option(help="Policy packs, comma-separated.")] = "clinical",
-    calibration: Annotated[Optional[Path], typer.Option(help="Claim-support calibration of this model.")] = None,
+    calibration: Annotated[Path | None, typer.Option(help="Claim-support calibration of this model.")] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the answer.")] = 128,
     samples: Annotated[int, typer.Option(min=0, max=50, help="Answers drawn to check consistency; 0 draws none.")] = 0,
     stream: Annotated[bool, typer.Option(help="Print sentences as they pass the policy.")] = False,
@@ -49,7 +49,10 @@ def ask(
     console = out()
     from rich.text import Text
 
-    console.print(Text(f"{response.decision.value.upper()}", style=DECISION_STYLES[response.decision.value]), Text(f"  ({'; '.join(response.reasons) or 'nothing found'})"))
+    console.print(
+        Text(f"{response.decision.value.upper()}", style=DECISION_STYLES[response.decision.value]),
+        Text(f"  ({'; '.join(response.reasons) or 'nothing found'})"),
+    )
     console.print(Text(response.text))
     for claim in response.claims:
         console.print(Text(f"  {claim.support:.2f} {claim.verdict:<11} {claim.text}", style="dim"))

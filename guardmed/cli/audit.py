@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
 
 def audit(
-    definitions: Annotated[Optional[list[str]], typer.Argument(help="Audits by name or YAML path.")] = None,
+    definitions: Annotated[list[str] | None, typer.Argument(help="Audits by name or YAML path.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.json, report.html, report.md and records.jsonl.")] = Path("out/audit"),
     model: Annotated[str, typer.Option(help="reference, a folder, a .gguf file or a hub id.")] = "reference",
-    adapter: Annotated[Optional[Path], typer.Option(help="Folder of a LoRA adapter.")] = None,
-    records: Annotated[Optional[str], typer.Option(help="Answers already collected: item, axis, group and outcome columns. No model is needed.")] = None,
-    axis: Annotated[Optional[list[str]], typer.Option(help="Only this axis (repeatable).")] = None,
-    vignettes: Annotated[Optional[int], typer.Option(min=1, help="Only so many vignettes.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
+    records: Annotated[str | None, typer.Option(help="Answers already collected: item, axis, group and outcome columns. No model is needed.")] = None,
+    axis: Annotated[list[str] | None, typer.Option(help="Only this axis (repeatable).")] = None,
+    vignettes: Annotated[int | None, typer.Option(min=1, help="Only so many vignettes.")] = None,
     margin: Annotated[float, typer.Option(min=0.001, max=0.999, help="For --records: gap below which groups are equivalent.")] = 0.05,
     alpha: Annotated[float, typer.Option(min=0.0001, max=0.5, help="For --records: family-wise error within an axis.")] = 0.05,
     list_definitions: Annotated[bool, typer.Option("--list", help="List the audits that ship with GuardMed.")] = False,
@@ -90,7 +90,9 @@ def read_observations(path: str) -> list[Any]:
             if number is not None:
                 outcomes[name] = number
         if not outcomes:
-            raise DataError(f"{path}, record {index} (item {row.item!r}): no outcome column.", mend="Give at least one column of numbers, or of true and false.")
+            raise DataError(
+                f"{path}, record {index} (item {row.item!r}): no outcome column.", mend="Give at least one column of numbers, or of true and false."
+            )
         observations.append(Observation(str(row.item), row.axis, row.group, outcomes, row.language, row.expected, row.repeat))
     return observations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 def calibrate(
     out: Annotated[Path, typer.Option(help="Where the artifact goes (.json).")],
-    records: Annotated[Optional[str], typer.Option(help="Records with probs and label, or score and correct; or .npz with predictions and ground_truth.")] = None,
-    model: Annotated[Optional[str], typer.Option(help="Score this model itself instead.")] = None,
-    adapter: Annotated[Optional[Path], typer.Option(help="Folder of a LoRA adapter.")] = None,
-    items: Annotated[Optional[Path], typer.Option(help="Question set for --model; the written clinical sets by default.")] = None,
+    records: Annotated[str | None, typer.Option(help="Records with probs and label, or score and correct; or .npz with predictions and ground_truth.")] = None,
+    model: Annotated[str | None, typer.Option(help="Score this model itself instead.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
+    items: Annotated[Path | None, typer.Option(help="Question set for --model; the written clinical sets by default.")] = None,
     source: Annotated[str, typer.Option(help="For --model: options (multiple choice) or claims (belief in statements).")] = "options",
     form: Annotated[str, typer.Option(help="For --source options: text or letters.")] = "text",
-    limit: Annotated[Optional[int], typer.Option(min=60, help="Only so many items.")] = None,
-    method: Annotated[Optional[str], typer.Option(help="temperature or platt; by the kind of scores when left out.")] = None,
+    limit: Annotated[int | None, typer.Option(min=60, help="Only so many items.")] = None,
+    method: Annotated[str | None, typer.Option(help="temperature or platt; by the kind of scores when left out.")] = None,
     holdout: Annotated[float, typer.Option(help="Share of the rows, from the end, that is only measured on.")] = 0.5,
-    report: Annotated[Optional[Path], typer.Option(help="Folder for report.html and report.md.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for report.html and report.md.")] = None,
 ) -> None:
     """Fit a calibration and measure it on rows that were held out."""
     from guardmed.calibration import calibrate as run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -94,7 +94,7 @@ def claims(
     records: Records,
     out: Out = "-",
     model: Annotated[str, typer.Option(help="A model that scores the claims, or none to use the samples alone.")] = "none",
-    adapter: Annotated[Optional[Path], typer.Option(help="Folder of a LoRA adapter.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
 ) -> None:
     """Say for each claim how far it is supported: by samples, and by a model's own belief."""
     from guardmed.claims import check_claims, locate_claims, split_claims
@@ -106,7 +106,7 @@ def claims(
         question: str = ""
         claims: list[str] | None = None
         answer: str | None = None
-        samples: list[str] = []
+        samples: tuple[str, ...] = ()
 
     loaded = None
     if model != "none":

@@ -51,8 +51,7 @@ def progress(title: str, total: float | None = None) -> Iterator[Any]:
         task = bar.add_task(title, total=total)
 
         def update(advance: float = 1, *, title: str | None = None, completed: float | None = None, total: float | None = None) -> None:
-            changes = {name: value for name, value in (("description", title), ("completed", completed), ("total", total)) if value is not None}
-            bar.update(task, advance=None if completed is not None else advance, **changes)
+            bar.update(task, advance=None if completed is not None else advance, completed=completed, description=title, total=total)
 
         yield update
 

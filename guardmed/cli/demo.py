@@ -76,11 +76,11 @@ def _guard(guarded: GuardedModel) -> list[GuardedResponse]:
 
 
 def _guard_table(responses: list[GuardedResponse], *, shown: int = 10_000) -> Table:
-    from guardmed.reporting import Cell, Table
+    from guardmed.reporting import Cell, Table, Tone
 
-    rows: list[list[Any]] = []
+    rows: list[list[str | Cell]] = []
     for (kind, prompt), response in zip(PROMPTS, responses, strict=True):
-        tone = "fail" if response.decision.stops else "pass" if response.decision == "allow" else "inconclusive"
+        tone: Tone = "fail" if response.decision.stops else "pass" if response.decision == "allow" else "inconclusive"
         confidence = "" if response.confidence is None else f"{response.confidence:.2f}"
         rows.append([kind, prompt, Cell(response.decision.value, tone), "; ".join(response.reasons) or "–", confidence, _short(response.text, shown)])
     return Table("Fourteen prompts through the guard", ["Kind", "Prompt", "Decision", "Why", "Confidence", "What the person sees"], rows)
@@ -198,6 +198,7 @@ def _short(text: str, limit: int) -> str:
 
 
 _GUARD_NOTE = (
-    "The model is a small base model that refuses nothing and is often wrong. Dangerous requests never reach it; what it does answer is checked claim by claim. "
-    "Its support values are not calibrated: on true-or-false statements they carry too little signal to be, and GuardMed says so instead of inventing a probability."
+    "The model is a small base model that refuses nothing and is often wrong. Dangerous requests never reach it; what it does answer is checked "
+    "claim by claim. Its support values are not calibrated: on true-or-false statements they carry too little signal to be, and GuardMed says so "
+    "instead of inventing a probability."
 )

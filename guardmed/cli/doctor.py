@@ -44,7 +44,13 @@ def doctor() -> None:
     rows.append(["Policies", f"{', '.join(f'{name} ({len(load_pack(name).rules)} rules)' for name in pack_names())} in {data_folder('policies')}", ok])
     rows.append(["Cache", f"{cache_folder()} ($GUARDMED_CACHE)", ok])
     prepared = (cache_folder("models") / "reference" / "config.json").is_file()
-    rows.append(["Reference model", "converted" if prepared else "not converted yet", ok if prepared else Cell('made on first use: guardmed ask "hello"', "inconclusive")])
+    rows.append(
+        [
+            "Reference model",
+            "converted" if prepared else "not converted yet",
+            ok if prepared else Cell('made on first use: guardmed ask "hello"', "inconclusive"),
+        ]
+    )
     out().print(render(Table("guardmed doctor", ["What", "Found", "State"], rows)))
     if missing:
         raise typer.Exit(3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def gate(
     checkpoint: Annotated[str, typer.Argument(help="reference, a folder, a .gguf file or a hub id.")],
-    config: Annotated[Optional[Path], typer.Option(help="gate.yaml; a default for internal use when left out.")] = None,
-    baseline: Annotated[Optional[Path], typer.Option(help="report.json of the last good checkpoint.")] = None,
+    config: Annotated[Path | None, typer.Option(help="gate.yaml; a default for internal use when left out.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="report.json of the last good checkpoint.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.json, report.html and report.md.")] = Path("out/gate"),
 ) -> None:
     """Gather evidence on a checkpoint and block it unless every check holds.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -26,7 +26,7 @@ def list_packs() -> None:
 
 
 @app.command("show")
-def show(pack: PackArgument = "clinical", rule: Annotated[Optional[str], typer.Option(help="One rule in full.")] = None) -> None:
+def show(pack: PackArgument = "clinical", rule: Annotated[str | None, typer.Option(help="One rule in full.")] = None) -> None:
     """Show the rules of a pack, or one rule in full."""
     from guardmed.cli.console import out, render
     from guardmed.errors import PolicyError
@@ -58,7 +58,7 @@ def lint(pack: PackArgument = "clinical") -> None:
     findings = run(policy, today=datetime.date.today())
     errors = sum(finding.level == "error" for finding in findings)
     if findings:
-        rows = [[f.rule, Cell(f.level, "fail" if f.level == "error" else "inconclusive"), f.problem] for f in findings]
+        rows: list[list[str | Cell]] = [[f.rule, Cell(f.level, "fail" if f.level == "error" else "inconclusive"), f.problem] for f in findings]
         out().print(render(Table("Findings", ["Rule", "Level", "Problem"], rows)))
     out().print(f"{len(policy.rules)} rules, {errors} errors, {len(findings) - errors} warnings")
     if errors:
@@ -77,7 +77,7 @@ def test(pack: PackArgument = "clinical") -> None:
     results = run_trials(policy)
     failed = [result for result in results if not result.passed]
     if failed:
-        rows = [[r.rule, r.kind.replace("_", " "), r.language, Cell(r.text, "fail")] for r in failed]
+        rows: list[list[str | Cell]] = [[r.rule, r.kind.replace("_", " "), r.language, Cell(r.text, "fail")] for r in failed]
         out().print(render(Table("Failed tests", ["Rule", "Kind", "Language", "Text"], rows)))
     out().print(f"{len(results) - len(failed)} of {len(results)} tests of {len(policy.rules)} rules passed")
     if failed:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from guardmed.gate.config import StageName
 from guardmed.records import Frozen
 
@@ -40,7 +42,7 @@ class Evidence(Frozen):
     value: float
     total: int
     items: tuple[ItemOutcome, ...] = ()
-    detail: dict[str, Any] = {}
+    detail: dict[str, Any] = Field(default_factory=dict)
     digest: str
     seconds: float
 

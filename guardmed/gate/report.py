@@ -12,7 +12,6 @@ from guardmed.records import Frozen
 from guardmed.reporting import Cell, Page, Prose, Section, Table, Tone, Verdict
 from guardmed.version import VERSION
 
-SCHEMA_VERSION = 1
 _TONES: dict[str, Tone] = {"pass": "pass", "fail": "fail", "missing": "fail", "inconclusive": "inconclusive", "skipped": "plain"}
 _WORDS: dict[GateVerdict, tuple[str, Tone]] = {
     "pass": ("Pass", "pass"),
@@ -25,7 +24,7 @@ _WORDS: dict[GateVerdict, tuple[str, Tone]] = {
 class GateReport(Frozen):
     """Verdict, checks and the evidence behind them."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     kind: Literal["gate"] = "gate"
     guardmed_version: str = VERSION
     name: str
@@ -82,7 +81,7 @@ def verdict_block(report: GateReport) -> Verdict:
 
 def checks_table(report: GateReport) -> Table:
     """One row a check."""
-    rows = [[result.id, Cell(result.verdict, _TONES[result.verdict]), result.why, result.told] for result in report.checks]
+    rows: list[list[str | Cell]] = [[result.id, Cell(result.verdict, _TONES[result.verdict]), result.why, result.told] for result in report.checks]
     return Table("Checks", ["Check", "Verdict", "What must hold", "What was found"], rows)
 
 

@@ -67,7 +67,9 @@ def run_gate(
             failures |= {later: "Not run: the checkpoint's files are not sound." for later in config.stages() if later != stage}
             break
     results = judge_all(config.checks, evidence, {} if baseline is None else baseline.evidence)
-    results = [result.model_copy(update={"told": failures[result.stage]}) if result.verdict == "missing" and result.stage in failures else result for result in results]
+    results = [
+        result.model_copy(update={"told": failures[result.stage]}) if result.verdict == "missing" and result.stage in failures else result for result in results
+    ]
     return GateReport(
         name=config.name,
         checkpoint=checkpoint,

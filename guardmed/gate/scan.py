@@ -43,12 +43,12 @@ def _findings(folder: Path) -> Iterator[Finding]:
         return
     root = folder.resolve()
     files = []
-    for parent, folders, names in os.walk(root):
-        for name in [*folders, *names]:
+    for parent, folders, entries in os.walk(root):
+        for name in [*folders, *entries]:
             path = Path(parent) / name
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 yield Finding(file=str(path.relative_to(root)), problem="a symbolic link that leads out of the folder")
-        files += [Path(parent) / name for name in names if not (Path(parent) / name).is_symlink()]
+        files += [Path(parent) / name for name in entries if not (Path(parent) / name).is_symlink()]
     names = {path.name for path in files}
     if "config.json" not in names and "adapter_config.json" not in names:
         yield Finding(file="config.json", problem="missing: this is not a checkpoint")

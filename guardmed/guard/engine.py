@@ -205,7 +205,7 @@ class GuardedModel:
             samples = [sample.text for sample in self.model.generate([prompt], drawn)[0]]
         artifact = self.calibration
         return check_claims(
-            split_claims(answer.text),
+            split_claims(answer.text, question=_user_text(prompt)),
             model=self.model,
             prompt=prompt,
             answer=answer.text,

@@ -8,7 +8,10 @@ from typing import Any
 from guardmed.files import digest_bytes, digest_file, digest_value
 
 # What decides a model's answers; everything else in its folder may change freely.
-_DECIDES = ("*.safetensors", "*.gguf", "config.json", "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "tokenizer_config.json", "chat_template.jinja", "adapter_config.json")  # fmt: skip
+_DECIDES = (
+    "*.safetensors", "*.gguf", "config.json", "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt",
+    "tokenizer_config.json", "chat_template.jinja", "adapter_config.json",
+)  # fmt: skip
 
 
 def manifest(folder: Path) -> dict[str, str]:

@@ -64,7 +64,9 @@ def _convert(file: Path, folder: Path, report: Progress) -> None:
             fresh.save_pretrained(beside)
             tokenizer.save_pretrained(beside)
     except (ValueError, KeyError, OSError, RuntimeError) as error:
-        raise ModelError(f"{file} can't be read as a model: {str(error).splitlines()[0]}", mend="Is its architecture one that transformers reads from GGUF?") from error
+        raise ModelError(
+            f"{file} can't be read as a model: {str(error).splitlines()[0]}", mend="Is its architecture one that transformers reads from GGUF?"
+        ) from error
     finally:
         quiet.setLevel(level)
         transformers_logging.enable_progress_bar()

@@ -106,9 +106,7 @@ class Body:
                 row, first = rows[index], firsts[index]
                 states = hidden[place, first - 1 - skip : len(row) - 1 - skip]
                 targets = torch.tensor(row[first:], device=hidden.device)
-                chunks = [
-                    reduce_logits(self.logits(states[at : at + HEAD_ROWS]), targets[at : at + HEAD_ROWS]) for at in range(0, len(targets), HEAD_ROWS)
-                ]
+                chunks = [reduce_logits(self.logits(states[at : at + HEAD_ROWS]), targets[at : at + HEAD_ROWS]) for at in range(0, len(targets), HEAD_ROWS)]
                 out[index] = torch.cat(chunks) if chunks else torch.zeros((0, 3))
         return [tensor for tensor in out if tensor is not None]
 

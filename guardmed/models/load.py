@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,7 @@ _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
-def load_model(
-    spec: str, *, adapter: str | Path | None = None, trust_remote_code: bool = False, progress: Progress | None = None
-) -> LanguageModel:
+def load_model(spec: str, *, adapter: str | Path | None = None, trust_remote_code: bool = False, progress: Progress | None = None) -> LanguageModel:
     """Load a model by its specification.
 
     Parameters
@@ -69,7 +67,11 @@ def resolve(spec: str, *, progress: Progress | None = None) -> Path | None:
 
 def _check_folder(folder: Path) -> None:
     if not (folder / "config.json").is_file():
-        mend = "It looks like a LoRA adapter: name its base model, and it with --adapter." if (folder / "adapter_config.json").is_file() else "Name a folder that transformers saved."
+        mend = (
+            "It looks like a LoRA adapter: name its base model, and it with --adapter."
+            if (folder / "adapter_config.json").is_file()
+            else "Name a folder that transformers saved."
+        )
         raise ModelError(f"{folder} has no config.json.", mend=mend)
     if any(folder.glob("*.safetensors")):
         return
@@ -96,7 +98,10 @@ def _load(spec: str, folder: Path | None, adapter: Path | None, trust_remote_cod
         )
         missing = sorted(loading["missing_keys"])
         if missing:
-            raise ModelError(f"{spec} lacks the weights of {missing[0]} and {len(missing) - 1} more.", mend="It was never trained for text generation, or its files are incomplete.")
+            raise ModelError(
+                f"{spec} lacks the weights of {missing[0]} and {len(missing) - 1} more.",
+                mend="It was never trained for text generation, or its files are incomplete.",
+            )
         if adapter:
             model = _with_adapter(model, adapter)
         model = model.to(placement.device)

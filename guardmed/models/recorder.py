@@ -72,7 +72,8 @@ class Recorder(StoppingCriteria):  # type: ignore[misc, unused-ignore]
         """Array of shape (3, count): log-probability, entropy and margin of a row's first tokens."""
         if not self._steps:
             return np.zeros((3, 0))
-        return torch.stack([step[row] for step in self._steps[:count]], dim=1).double().cpu().numpy()
+        stacked: NDArray[np.float64] = torch.stack([step[row] for step in self._steps[:count]], dim=1).double().cpu().numpy()
+        return stacked
 
 
 def reduce_logits(logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,10 @@ from guardmed.models.recorder import Recorder
 from guardmed.models.tokens import Detokeniser, detokenise
 
 # Keywords that would change what generate returns, or make rows trade places.
-_RESERVED = {"return_dict_in_generate", "output_scores", "output_logits", "output_attentions", "output_hidden_states", "num_beams", "streamer", "past_key_values", "inputs", "input_ids", "attention_mask"}  # fmt: skip
+_RESERVED = {
+    "return_dict_in_generate", "output_scores", "output_logits", "output_attentions", "output_hidden_states", "num_beams", "streamer",
+    "past_key_values", "inputs", "input_ids", "attention_mask",
+}  # fmt: skip
 
 
 class TransformersModel:
@@ -95,7 +98,7 @@ class TransformersModel:
         def work() -> None:
             try:
                 pieces.put(self._generate([row], sampling, on_token=pieces.put, cancelled=cancelled)[0][0])
-            except BaseException as error:  # handed to the consumer, which raises it
+            except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
                 pieces.put(error)
 
         thread = threading.Thread(target=work, name="guardmed-generate", daemon=True)
@@ -166,9 +169,7 @@ class TransformersModel:
         logprobs = [values[:, 0].double() for values in scored]
         return np.array([float(values.mean() if per_token else values.sum()) for values in logprobs])
 
-    def _generate(
-        self, rows: list[list[int]], sampling: Sampling, *, on_token: Any, cancelled: threading.Event | None
-    ) -> list[list[Generation]]:
+    def _generate(self, rows: list[list[int]], sampling: Sampling, *, on_token: Any, cancelled: threading.Event | None) -> list[list[Generation]]:
         n = sampling.n
         inputs = self._padded([row for row in rows for _ in range(n)])
         if len(rows) == 1 and n > 1 and len(rows[0]) > 1:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from guardmed.policy.limits import DoseLimits, DrugLimit, Quantity
 from guardmed.policy.pattern import Matcher
 from guardmed.policy.quantities import Amount, amounts, period, times_a_day
+from guardmed.policy.schema import Localised
 from guardmed.text import Span, sentences
 
 _ROUTES = (
@@ -23,7 +24,9 @@ _ROUTES = (
     ("rectal", re.compile(r"rectal|supposit|直肠|栓剂", re.IGNORECASE)),
     ("topical", re.compile(r"\b(?:cream|gel|ointment|patch)\b|乳膏|软膏|贴剂|外用", re.IGNORECASE)),
 )
-_HAS_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty|hundred|dozen|bottle|box)|[一二两三四五六七八九十百半][片粒颗丸瓶盒克毫]")
+_HAS_NUMBER = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty|hundred|dozen|bottle|box)|[一二两三四五六七八九十百半][片粒颗丸瓶盒克毫]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class ExcessDose:
         """How many times the limit."""
         return self.stated.base / self.limit.base
 
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> Localised:
         """The finding in words, by language."""
         english, chinese = self.drug.names["en"][0], self.drug.names["zh"][0]
         per_en = {"single": "at once", "daily": "a day", "weekly": "a week", "kg": "per kg of body weight"}[self.period]
@@ -130,9 +133,7 @@ class DoseFinder:
         return None
 
 
-def _comparisons(
-    quantity: Quantity, per_kg: bool, drug: DrugLimit, frequency: float | None, over: str | None
-) -> list[tuple[Quantity, Quantity, str]]:
+def _comparisons(quantity: Quantity, per_kg: bool, drug: DrugLimit, frequency: float | None, over: str | None) -> list[tuple[Quantity, Quantity, str]]:
     """What a stated amount is to be held against: (stated, limit, period)."""
     adult = drug.adult
     if per_kg:

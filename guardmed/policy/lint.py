@@ -24,7 +24,8 @@ class Finding:
 
 def lint(policy: Policy, *, today: datetime.date) -> list[Finding]:
     """Findings over every rule: languages without enough tests, rules past their review date,
-    severe rules that only caution, and the same test claimed twice."""
+    severe rules that only caution, and the same test claimed twice.
+    """
     findings: list[Finding] = []
     seen: dict[str, str] = {}
     for rule in policy.rules:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+
 from guardmed.documents import read_yaml
 from guardmed.errors import PolicyError
 from guardmed.files import digest_value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,7 @@ from guardmed.policy.dose import DoseFinder, ExcessDose
 from guardmed.policy.load import Pack, load_packs
 from guardmed.policy.pattern import Matcher, phrase_to_regex
 from guardmed.policy.phi import Identifier, find_identifiers, redact
-from guardmed.policy.schema import Condition, Rule, Scope, Severity, Stage
+from guardmed.policy.schema import Condition, Localised, Rule, Scope, Severity, Stage
 from guardmed.text import Normalised, Span, clauses, language, normalise, sentences
 
 
@@ -115,6 +115,14 @@ class _Reading:
             self._phi[leaf.labels] = [found.span for found in find_identifiers(self.text.text, leaf.labels)]
         return self._phi[leaf.labels]
 
+    def possible(self, node: _Node) -> bool:
+        """Whether everything the condition needs occurs at all; cheap, and false for most rules."""
+        return (
+            all(self.spans(leaf) for leaf in node.leaves)
+            and all(self.possible(child) for child in node.all_of)
+            and (not node.any_of or any(self.possible(child) for child in node.any_of))
+        )
+
     def evidence(self, node: _Node, window: Span) -> list[Span] | None:
         """Where the condition holds in a window, or None where it does not."""
         found: list[Span] = []
@@ -200,7 +208,7 @@ class Policy:
 
     def _hits(self, reading: _Reading, stage: Stage, lang: str) -> Iterator[tuple[Rule, RuleHit]]:
         for rule, node, exempt in self._compiled:
-            if not rule.stage.covers(stage):
+            if not rule.stage.covers(stage) or not reading.possible(node):
                 continue
             for window in reading.windows(rule.scope):
                 spans = reading.evidence(node, window)
@@ -235,9 +243,7 @@ class Policy:
                     return _in_language(worst.describe(), lang)
         return None
 
-    def _shown(
-        self, text: str, decision: Decision, rules: list[Rule], hits: list[tuple[Rule, RuleHit]], identifiers: list[Identifier], lang: str
-    ) -> str:
+    def _shown(self, text: str, decision: Decision, rules: list[Rule], hits: list[tuple[Rule, RuleHit]], identifiers: list[Identifier], lang: str) -> str:
         if decision.stops:
             return self.message(rules[0], lang, next(hit.detail for rule, hit in hits if rule is rules[0]))
         shown = redact(text, identifiers) if decision is Decision.REDACT else text
@@ -294,5 +300,5 @@ def _leaves(node: _Node) -> Iterator[_Leaf]:
         yield from _leaves(child)
 
 
-def _in_language(texts: Mapping[str, str], lang: str) -> str:  # type: ignore[type-arg, unused-ignore]
-    return texts.get(lang) or texts.get("en") or next(iter(texts.values()))
+def _in_language(texts: Localised, lang: str) -> str:
+    return texts["zh"] if lang == "zh" and "zh" in texts else texts.get("en") or next(iter(texts.values()))

@@ -61,9 +61,7 @@ def phrase_to_regex(phrase: str, terms: Mapping[str, Iterable[str]], _depth: int
     return parts
 
 
-def _sequence(
-    tokens: list[str], at: int, phrase: str, terms: Mapping[str, Iterable[str]], chinese: bool, depth: int
-) -> tuple[str, int]:
+def _sequence(tokens: list[str], at: int, phrase: str, terms: Mapping[str, Iterable[str]], chinese: bool, depth: int) -> tuple[str, int]:
     """Alternatives of sequences up to a closing bracket; returns the regex and where it stopped."""
     branches: list[str] = []
     pieces: list[tuple[str, bool]] = []  # regex, may it be absent
@@ -194,11 +192,18 @@ class Occurrences:
         if self._candidates is not None and index not in self._candidates:
             return []
         if index not in self._found:
-            self._found[index] = [self._span(*match.span()) for match in self._single[index].finditer(self._data)]
+            self._found[index] = self._search(index)
         return self._found[index]
 
-    def _span(self, start: int, end: int) -> Span:
+    def _search(self, index: int) -> list[Span]:
+        spans = [match.span() for match in self._single[index].finditer(self._data)]
         if self._ascii:
-            return Span(start, end)
-        first = len(self._data[:start].decode("utf-8"))
-        return Span(first, first + len(self._data[start:end].decode("utf-8")))
+            return [Span(start, end) for start, end in spans]
+        # From bytes to characters in one walk: matches come in order and don't overlap.
+        out: list[Span] = []
+        byte, char = 0, 0
+        for start, end in spans:
+            first = char + len(self._data[byte:start].decode("utf-8"))
+            byte, char = end, first + len(self._data[start:end].decode("utf-8"))
+            out.append(Span(first, char))
+        return out

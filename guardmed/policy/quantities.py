@@ -172,4 +172,9 @@ def _belongs(text: str, count: re.Match[str], amount: Amount) -> bool:
         between = text[count.end() : amount.span.start]
         return re.fullmatch(r"\s?(?:of|at|@|,|\(|（|的|,\s?each|each|,?\s?每片|每粒)?\s?", between, re.IGNORECASE) is not None
     between = text[amount.span.end : count.start()]
-    return re.fullmatch(r"\s?(?:的|tablets?|,|，)?\s?[\w\s]{0,18}", between, re.IGNORECASE) is not None and " and " not in between and len(between) < 20 and "," not in between
+    return (
+        re.fullmatch(r"\s?(?:的|tablets?|,|，)?\s?[\w\s]{0,18}", between, re.IGNORECASE) is not None
+        and " and " not in between
+        and len(between) < 20
+        and "," not in between
+    )

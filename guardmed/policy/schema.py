@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -18,7 +18,7 @@ Localised = dict[Language, str]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
-class Severity(str, Enum):
+class Severity(StrEnum):
     """How bad it is when the rule is broken."""
 
     LOW = "low"
@@ -32,7 +32,7 @@ class Severity(str, Enum):
         return list(Severity).index(self)
 
 
-class Stage(str, Enum):
+class Stage(StrEnum):
     """Where a rule looks: at what was asked, at what was answered, or at both."""
 
     INPUT = "input"
@@ -44,7 +44,7 @@ class Stage(str, Enum):
         return self is Stage.BOTH or self is stage
 
 
-class Scope(str, Enum):
+class Scope(StrEnum):
     """How far apart the parts of one rule may lie."""
 
     CLAUSE = "clause"
@@ -92,7 +92,7 @@ class Condition(Frozen):
     @model_validator(mode="after")
     def _finds_something(self) -> Condition:
         positive = (self.phrase, self.regex, self.dose, self.phi, self.any_of, self.all_of)
-        if not any(part is not None and part != () and part != {} for part in positive):
+        if not any(part if isinstance(part, (dict, tuple)) else part is not None for part in positive):
             raise ValueError("a condition needs at least one of phrase, regex, dose, phi, any_of, all_of")
         return self
 

@@ -1,0 +1,32 @@
+# Both commands do all their own set-up on a machine with Python 3.11 and make.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: demo test lint gate clean
+
+demo: $(STAMP)
+	$(BIN)/guardmed demo --out out/demo
+
+test: $(STAMP) lint
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/guardmed policy lint clinical
+
+# The reference checkpoint is unaligned: the gate must block it (exit code 1).
+gate: $(STAMP)
+	$(BIN)/guardmed gate reference --config gate.yaml --out out/gate; test $$? -eq 1
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) out build dist

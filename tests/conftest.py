@@ -1,0 +1,27 @@
+"""Fixtures that every kind of test may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = Path(__file__).resolve().parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data beside the project; it is never part of it."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the folder ../shared/data is not beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clinical():
+    """The clinical policy, compiled once."""
+    from guardmed.policy import load_policy
+
+    return load_policy("clinical")
