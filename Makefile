@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test lint gate clean
+.PHONY: demo test lint gate quality clean
 
 demo: $(STAMP)
 	$(BIN)/guardmed demo --out out/demo
@@ -21,6 +21,9 @@ lint: $(STAMP)
 # The reference checkpoint is unaligned: the gate must block it (exit code 1).
 gate: $(STAMP)
 	$(BIN)/guardmed gate reference --config gate.yaml --out out/gate; test $$? -eq 1
+
+quality: $(STAMP)
+	$(BIN)/python benchmarks/policy_quality.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

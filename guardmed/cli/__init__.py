@@ -50,12 +50,13 @@ def main() -> None:
         fail(error.problem, error.mend)
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        fail("Interrupted.", "Nothing half-written was left behind.")
         code = EXIT_INTERRUPTED
     except Exception as error:
         if debug:
             raise
         code = _unexpected(error)
+    if code == EXIT_INTERRUPTED:  # typer turns most interrupts into this code by itself
+        fail("Interrupted.", "Nothing half-written was left behind.")
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -61,7 +61,8 @@ def _findings(folder: Path) -> Iterator[Finding]:
 
 def _problems(path: Path) -> Iterator[str]:
     try:
-        head = path.open("rb").read(16)
+        with open(path, "rb") as file:
+            head = file.read(16)
     except OSError as error:
         yield f"can't be read: {error.strerror}"
         return

@@ -51,9 +51,9 @@ _KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool] | None], ...] = 
     ("PHONE", re.compile(r"(?<![\d-])(?:\+?1[-. ]?)?\(?[2-9]\d{2}\)?[-. ][2-9]\d{2}[-. ]\d{4}(?![\d-])"), None),
     ("PHONE", re.compile(r"(?:电话|手机|联系方式)[号码]*(?:是|为)?[：:\s]?(?P<value>0\d{2,3}[- ]?\d{7,8})(?!\d)"), None),
     ("SSN", re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])"), _social_security),
-    ("MRN", re.compile(r"\b(?:MRN|medical record (?:number|no\.?)|patient (?:ID|number))\s?(?:is|#|:|=|no\.?)*\s?(?P<value>[A-Za-z]{0,4}-?\d{4,12})\b", re.IGNORECASE), None),
+    ("MRN", re.compile(r"(?<![A-Za-z])(?:MRN|medical record (?:number|no\.?)|patient (?:ID|number))\s?(?:is|#|:|=|no\.?)*\s?(?P<value>[A-Za-z]{0,4}-?\d{4,12})\b", re.IGNORECASE), None),
     ("MRN", re.compile(r"(?:病历号|住院号|门诊号|就诊卡号|病案号)(?:是|为)?[：:\s]?(?P<value>[A-Za-z]{0,3}\d{4,12})"), None),
-    ("DATE_OF_BIRTH", re.compile(rf"\b(?:DOB|date of birth|born on)\s?(?:is|:|=)?\s?(?P<value>{_DATE})", re.IGNORECASE), None),
+    ("DATE_OF_BIRTH", re.compile(rf"(?<![A-Za-z])(?:DOB|date of birth|born on)\s?(?:is|:|=)?\s?(?P<value>{_DATE})", re.IGNORECASE), None),
     ("DATE_OF_BIRTH", re.compile(rf"(?:出生日期|出生年月日|生日)(?:是|为)?[：:\s]?(?P<value>{_DATE})"), None),
 )  # fmt: skip
 

@@ -41,7 +41,7 @@ _COUNT = re.compile(
     re.IGNORECASE,
 )
 _TIMES_SIGN = re.compile(rf"(?P<count>{_ANY})\s?[x×*]\s?$", re.IGNORECASE)
-_THEN_TIMES = re.compile(r"\s?(?:tablets?|pills?|capsules?|片|粒)?\s?[x×*]\s?(?P<count>\d{1,3})\b(?!\s?(?:days?|weeks?|天|日|周))", re.IGNORECASE)
+_THEN_TIMES = re.compile(r"\s?(?:tablets?|pills?|capsules?|片|粒)?\s?[x×*]\s?(?P<count>\d{1,3})(?![\d.])(?!\s?(?:days?|weeks?|天|日|周))", re.IGNORECASE)
 
 _FREQUENCIES: tuple[tuple[re.Pattern[str], float | None], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), times)
@@ -127,6 +127,7 @@ def amounts(text: str) -> list[Amount]:
                 leading = re.search(rf"(?P<count>{_ANY})\s(?:of\sthe\s)?$", text[max(0, span.start - 16) : span.start], re.IGNORECASE)
                 if leading and re.match(r"\s?-?(?:tablets?|pills?|capsules?)", text[span.end :], re.IGNORECASE):
                     factor = number(leading["count"])
+        used |= {index for index, count in enumerate(counts) if count.start() < span.end and span.start < count.end()}
         results.append(Amount(span, amount.quantity.times(factor) if amount.quantity else None, None, amount.per_kg))
     for index, match in enumerate(counts):
         if index not in used:

@@ -59,11 +59,6 @@ class TestAtomicWrite:
         assert caught.value.exit_code == 3
         assert path.read_text() == "old"
 
-    def test_a_file_in_the_place_of_a_folder(self, tmp_path: Path) -> None:
-        (tmp_path / "file").write_text("x")
-        with pytest.raises(ExecutionError, match="can't be written"):
-            write_text(tmp_path / "file" / "below", "y")
-
 
 class TestAtomicFolder:
     def test_the_old_folder_stays_when_the_body_raises(self, tmp_path: Path) -> None:

@@ -26,8 +26,10 @@ class Tagged(Record):
     tags: tuple[str, ...]
 
 
-# Neither empty nor like JSON, and without lone surrogates: what every format can carry.
-WORDS = st.text(alphabet=st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), min_size=1, max_size=30).filter(lambda text: text[0] not in "[{")
+# Neither empty nor like JSON, without lone surrogates or bare carriage returns: what every format can carry.
+WORDS = st.text(alphabet=st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), min_size=1, max_size=30).filter(
+    lambda text: text[0] not in "[{"
+)
 OPTIONS = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
