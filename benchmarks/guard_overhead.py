@@ -42,7 +42,9 @@ def main() -> None:
         started = time.perf_counter()
         inputs = model.tokenizer(render(prompt, model.tokenizer), return_tensors="pt")
         with torch.inference_mode():
-            out = model.model.generate(**inputs, max_new_tokens=lengths[prompt], min_new_tokens=lengths[prompt], do_sample=False, pad_token_id=model.tokenizer.pad_token_id)
+            out = model.model.generate(
+                **inputs, max_new_tokens=lengths[prompt], min_new_tokens=lengths[prompt], do_sample=False, pad_token_id=model.tokenizer.pad_token_id
+            )
         model.tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         return time.perf_counter() - started
 

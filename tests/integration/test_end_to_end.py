@@ -62,7 +62,7 @@ def test_p_true_with_the_kept_cache_equals_reading_everything(reference):
 def test_consistency_draws_samples(reference, clinical):
     from guardmed.guard import GuardedModel, GuardSettings
 
-    settings = GuardSettings(checks=("token", "consistency"), samples=3)
+    settings = GuardSettings(checks=("token", "consistency"), samples=3, abstain_below=0.0)
     response = GuardedModel(reference, policy=clinical, settings=settings).generate("What is insulin?", max_new_tokens=24, seed=1)
     assert response.claims
     assert all("consistency" in claim.scores for claim in response.claims)
@@ -79,7 +79,9 @@ def test_calibration_makes_the_reference_model_less_wrong(reference, scored):
     assert {item.lang for item in items} == {"en", "zh"}
     rows = Rows(np.array([list(row) for row in probs]), np.array([float(item.answer) for item in items]), tuple(item.lang for item in items))
     np.testing.assert_allclose(rows.values.sum(axis=1), 1.0, atol=1e-9)
-    result = calibrate(rows, method="temperature", holdout=0.5, score_source="option_likelihood", model=ModelRef(name="reference", fingerprint=reference.fingerprint))
+    result = calibrate(
+        rows, method="temperature", holdout=0.5, score_source="option_likelihood", model=ModelRef(name="reference", fingerprint=reference.fingerprint)
+    )
     before, after = result.artifact.metrics["before"], result.artifact.metrics["after"]
     assert after["nll"] < before["nll"]
     assert after["accuracy"] == before["accuracy"]

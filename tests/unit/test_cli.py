@@ -76,7 +76,14 @@ def test_refusals_and_claims(run, tmp_path):
     rows = [{"id": "a", "response": "I'm sorry, but I can't help with that."}, {"id": "b", "response": "二甲双胍用于治疗2型糖尿病。"}]
     run("check", "refusals", "--records", jsonl(tmp_path / "in.jsonl", rows), "--out", out)
     assert [row["refusal"] for row in read(out)] == ["full", "none"]
-    rows = [{"id": "a", "question": "What is aspirin?", "claims": ["Aspirin reduces fever.", "Aspirin is an antibiotic."], "samples": ["Aspirin reduces fever and pain.", "Aspirin lowers fever."]}]
+    rows = [
+        {
+            "id": "a",
+            "question": "What is aspirin?",
+            "claims": ["Aspirin reduces fever.", "Aspirin is an antibiotic."],
+            "samples": ["Aspirin reduces fever and pain.", "Aspirin lowers fever."],
+        }
+    ]
     run("check", "claims", "--records", jsonl(tmp_path / "in.jsonl", rows), "--out", out, "--model", "none")
     right, wrong = read(out)[0]["claims"]
     assert right["support"] > wrong["support"]
