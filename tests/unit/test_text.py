@@ -118,6 +118,8 @@ class TestLanguage:
             ("布洛芬一天最多吃多少？", "zh"),
             ("我每天吃metformin 500mg", "zh"),
             ("Take 布洛芬 two times daily", "en"),
+            ("布洛芬片 take with food", "en"),
+            ("服用布洛芬 take with food", "zh"),
             ("布洛芬 ibuprofen 可以和 paracetamol 一起吃吗", "zh"),
             ("¿Qué dosis?", "en"),
             ("Привет, как дела", "other"),
