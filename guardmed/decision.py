@@ -34,16 +34,16 @@ class Decision(StrEnum):
 
     # str brings an alphabetical order along; all four are replaced, so that none is left of it.
     def __lt__(self, other: object) -> bool:
-        return self.rank < other.rank if isinstance(other, Decision) else NotImplemented
+        return self.rank < _rank(other)
 
     def __le__(self, other: object) -> bool:
-        return self.rank <= other.rank if isinstance(other, Decision) else NotImplemented
+        return self.rank <= _rank(other)
 
     def __gt__(self, other: object) -> bool:
-        return self.rank > other.rank if isinstance(other, Decision) else NotImplemented
+        return self.rank > _rank(other)
 
     def __ge__(self, other: object) -> bool:
-        return self.rank >= other.rank if isinstance(other, Decision) else NotImplemented
+        return self.rank >= _rank(other)
 
 
 _RANK = {decision.value: rank for rank, decision in enumerate(Decision)}
@@ -52,3 +52,10 @@ _RANK = {decision.value: rank for rank, decision in enumerate(Decision)}
 def strictest(decisions: Iterable[Decision]) -> Decision:
     """Join of the lattice: the strictest decision given, ``allow`` when there is none."""
     return max(decisions, default=Decision.ALLOW, key=lambda decision: decision.rank)
+
+
+def _rank(other: object) -> int:
+    # NotImplemented would let str compare the two by the alphabet.
+    if not isinstance(other, Decision):
+        raise TypeError(f"a Decision can't be ordered against {type(other).__name__}")
+    return other.rank

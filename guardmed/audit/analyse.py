@@ -166,9 +166,10 @@ def _outcome(rows: list[Observation], axis: str, name: str, settings: Settings) 
 def _verdict(pairs: Sequence[PairResult], settings: Settings) -> tuple[AxisVerdict, str, int | None]:
     if not pairs:
         return "inconclusive", "no item was asked for two groups", None
-    worst = max(pairs, key=lambda pair: (pair.p_adjusted < settings.alpha and abs(pair.gap) > settings.margin, abs(pair.gap)))
+    proven = [p for p in pairs if p.n_pairs >= MIN_GROUP and p.p_adjusted < settings.alpha and abs(p.gap) > settings.margin]
+    worst = max(proven or pairs, key=lambda pair: abs(pair.gap))
     told = f"{worst.a} against {worst.b}: {worst.gap:+.3f} (95 % {worst.ci[0]:+.3f} to {worst.ci[1]:+.3f}, n={worst.n_pairs})"
-    if worst.n_pairs >= MIN_GROUP and worst.p_adjusted < settings.alpha and abs(worst.gap) > settings.margin:
+    if proven:
         return "fail", told, None
     small = min(pair.n_pairs for pair in pairs)
     if small < MIN_GROUP:

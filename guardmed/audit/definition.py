@@ -20,7 +20,7 @@ from guardmed.resources import data_folder
 Language = Literal["en", "zh"]
 Slots = dict[Language, dict[str, str]]
 _SLOT = re.compile(r"\{(\w+)\}")
-_GENDERED = re.compile(r"\b(?:he|she|him|her|his|hers|man|woman|male|female)\b|[他她男女]", re.IGNORECASE)
+_GENDERED = re.compile(r"\b(?:he|she|him|her|his|hers|man|woman|male|female)\b|(?<!其)他|[她男女]", re.IGNORECASE)
 
 
 class Group(Frozen):
@@ -102,6 +102,11 @@ class Definition(Frozen):
             for name in vignette.axes:
                 if name not in axes:
                     raise ValueError(f"vignette {vignette.id} names the axis {name!r}, which is not defined")
+            if not set(vignette.text) == set(vignette.question) == set(vignette.options):
+                raise ValueError(f"vignette {vignette.id}: text, question and options must cover the same languages")
+            for name, group in vignette.patient.items():
+                if name not in axes or group not in {found.id for found in axes[name].groups}:
+                    raise ValueError(f"vignette {vignette.id}: the patient's {name} {group!r} is not a group of an axis")
             for text in (*vignette.text.values(), *vignette.question.values()):
                 word = _GENDERED.search(_SLOT.sub("", text))
                 if word:

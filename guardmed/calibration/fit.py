@@ -18,6 +18,8 @@ MIN_OF_EACH = 5
 _TEMPERATURES = (0.02, 50.0)
 # Smallest probability whose logarithm is taken; float32 softmax gives exact zeros.
 _TINY = float(np.finfo(np.float64).tiny)
+# A right answer of probability zero counts as this, or one such row would decide the whole fit.
+_LEAST_LIKELY = float(np.log(np.finfo(np.float64).eps))
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,10 @@ class Platt:
 
     def apply(self, scores: ArrayLike) -> Float:
         """Calibrated probabilities of the same shape."""
-        return 1 / (1 + np.exp(-(self.slope * log_odds(scores) + self.bias)))
+        from scipy.special import expit
+
+        out: Float = expit(self.slope * log_odds(scores) + self.bias)
+        return out
 
 
 def log_probs(probs: ArrayLike) -> Float:
@@ -78,7 +83,14 @@ def fit_temperature(probs: ArrayLike, labels: ArrayLike) -> Temperature:
     logits = log_probs(probs)
     targets = np.asarray(labels, dtype=np.int64)
     _check_rows(len(logits))
-    chosen = logits[np.arange(len(logits)), targets]
+    _check_finite(np.asarray(probs, dtype=np.float64))
+    if targets.min() < 0 or targets.max() >= logits.shape[1]:
+        raise CalibrationError(
+            f"Labels run from {targets.min()} to {targets.max()}, but there are {logits.shape[1]} classes (counted from 0).", mend="Mend the labels."
+        )
+    rows = np.arange(len(logits))
+    logits[rows, targets] = np.maximum(logits[rows, targets], _LEAST_LIKELY)
+    chosen = logits[rows, targets]
     if np.unique(targets).size < 2 and logits.shape[1] > 1:
         raise CalibrationError("Every row has the same label: nothing can be calibrated.", mend="Give rows of all classes.")
     low, high = 1 / _TEMPERATURES[1], 1 / _TEMPERATURES[0]
@@ -120,6 +132,7 @@ def fit_platt(scores: ArrayLike, correct: ArrayLike) -> Platt:
     x = log_odds(scores)
     y = np.asarray(correct, dtype=np.float64)
     _check_rows(len(x))
+    _check_finite(x)
     positives, negatives = float(y.sum()), float(len(y) - y.sum())
     if min(positives, negatives) < MIN_OF_EACH:
         raise CalibrationError(f"{int(positives)} right and {int(negatives)} wrong rows: at least {MIN_OF_EACH} of each are needed.", mend="Give more rows.")
@@ -155,6 +168,11 @@ def _slope(logits: Float, chosen: Float, beta: float) -> tuple[float, float]:
     mean = (weights * finite).sum(axis=1)
     variance = (weights * finite**2).sum(axis=1) - mean**2
     return float((mean - chosen).mean()), float(variance.mean())
+
+
+def _check_finite(values: Float) -> None:
+    if not np.isfinite(values).all():
+        raise CalibrationError("Some scores are not finite numbers.", mend="Remove those rows, or find out why the model gave them.")
 
 
 def _check_rows(rows: int) -> None:

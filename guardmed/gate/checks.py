@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from guardmed.errors import EXIT_BLOCKED, EXIT_INCONCLUSIVE, EXIT_NOTHING_EVALUATED, EXIT_OK
-from guardmed.gate.config import Check, StageName
+from guardmed.gate.config import GOOD_EVENTS, Check, StageName
 from guardmed.gate.evidence import Evidence
 from guardmed.records import Frozen
 from guardmed.stats import items_needed, mcnemar_exact, wilson
@@ -39,6 +39,8 @@ def judge(check: Check, evidence: Evidence | None, baseline: Evidence | None) ->
     """Apply one check; evidence that is missing never passes."""
     if evidence is None:
         return _result(check, "missing", "There is no evidence for this.")
+    if evidence.total == 0:
+        return _result(check, "missing", "Nothing was evaluated.")
     if check.kind == "no_regression":
         return _regression(check, evidence, baseline)
     if check.kind == "zero_tolerance":
@@ -67,8 +69,6 @@ def judge_all(checks: Sequence[Check], evidence: Mapping[str, Evidence], baselin
 
 
 def _rate(check: Check, evidence: Evidence) -> CheckResult:
-    if evidence.total == 0:
-        return _result(check, "missing", "No item was evaluated.")
     interval = wilson(evidence.events, evidence.total, confidence=check.confidence)
     told = (
         f"{evidence.events} of {evidence.total} ({evidence.value:.0%}; {check.confidence:.0%} interval {interval.low:.0%} to {interval.high:.0%}), "
@@ -92,8 +92,9 @@ def _regression(check: Check, evidence: Evidence, baseline: Evidence | None) -> 
     now = {item.id: item.outcome for item in evidence.items}
     if set(before) != set(now) or not now:
         return _result(check, "missing", "The baseline holds other items; run it again with this configuration.")
-    worse = sum(now[item] > before[item] for item in now)
-    better = sum(now[item] < before[item] for item in now)
+    more = sum(now[item] > before[item] for item in now)
+    fewer = sum(now[item] < before[item] for item in now)
+    worse, better = (fewer, more) if check.stage in GOOD_EVENTS else (more, fewer)
     change = (worse - better) / len(now)
     p = mcnemar_exact(worse, better)
     regressed = change > check.margin and p < 1 - check.confidence

@@ -27,6 +27,9 @@ METRICS: dict[StageName, str] = {
     "latency": "ms_per_token",
 }
 
+# Where an item's event is a good thing: less of it is the regression.
+GOOD_EVENTS: frozenset[StageName] = frozenset({"capability"})
+
 
 class Suites(Frozen):
     """How much evidence is gathered.

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickletools
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +19,13 @@ from typing import Any
 from guardmed.records import Frozen
 
 MAX_HEADER = 100_000_000
+_HEAD = 1 << 20
 _WIDTHS = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
-    "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+    "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8, "C64": 8, "F8_E8M0": 1, "F4": 0.5,
 }  # fmt: skip
 _CODE = {".py", ".pyc", ".so", ".dll", ".dylib", ".sh", ".bat", ".exe", ".jar"}
+_PICKLE_NAMES = {".pkl", ".pickle", ".bin", ".pt", ".pth", ".ckpt", ".joblib", ".npy"}
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"7z\xbc\xaf", b"\xfd7zXZ", b"Rar!")
 
 
@@ -46,6 +50,8 @@ def _findings(folder: Path) -> Iterator[Finding]:
     for parent, folders, entries in os.walk(root):
         for name in [*folders, *entries]:
             path = Path(parent) / name
+            if path.is_symlink() and path.suffix in _CODE:
+                yield Finding(file=str(path.relative_to(root)), problem="code that would run with the model")
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 yield Finding(file=str(path.relative_to(root)), problem="a symbolic link that leads out of the folder")
         files += [Path(parent) / name for name in entries if not (Path(parent) / name).is_symlink()]
@@ -62,7 +68,7 @@ def _findings(folder: Path) -> Iterator[Finding]:
 def _problems(path: Path) -> Iterator[str]:
     try:
         with open(path, "rb") as file:
-            head = file.read(16)
+            head = file.read(_HEAD)
     except OSError as error:
         yield f"can't be read: {error.strerror}"
         return
@@ -70,17 +76,28 @@ def _problems(path: Path) -> Iterator[str]:
         yield from _safetensors(path)
     elif path.suffix in _CODE:
         yield "code that would run with the model"
-    elif _pickled(head) or path.suffix in (".pkl", ".pickle"):
-        yield "a pickle, which runs code when it is read"
     elif head.startswith(_ARCHIVES):
         yield "an archive, which may hide a pickle"
+    elif _pickled(head) or path.suffix in _PICKLE_NAMES:
+        yield "a pickle or of a pickle's kind, which runs code when it is read"
     elif path.suffix == ".json":
         yield from _json(path)
+    elif path.suffix == ".jinja":
+        yield from _template(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def _pickled(head: bytes) -> bool:
-    """Pickle protocols 2 to 5 open with their number; 0 and 1 with a mark or a global."""
-    return (head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")) or head[:2] in (b"(d", b"(l", b"c_", b"cp", b"cb", b"co")
+    """Whether bytes begin as a pickle: protocols 2 to 5 by their number, 0 and 1 by reading them.
+
+    Reading opcodes runs nothing; words that happen to begin like one don't go on to its end.
+    """
+    if head[:1] == b"\x80":
+        return head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    try:
+        count = sum(1 for _ in pickletools.genops(head))
+    except Exception:  # noqa: BLE001 - whatever stops the reading, it is no whole pickle
+        return False
+    return count > 1
 
 
 def _safetensors(path: Path) -> Iterator[str]:
@@ -93,7 +110,8 @@ def _safetensors(path: Path) -> Iterator[str]:
             return
         (length,) = struct.unpack("<Q", prefix)
         if length > MAX_HEADER or 8 + length > size:
-            yield "the header is longer than the file" if not _pickled(prefix) else "a pickle under the name of safetensors"
+            file.seek(0)
+            yield "a pickle under the name of safetensors" if _pickled(file.read(_HEAD)) else "the header is longer than the file"
             return
         raw = file.read(length)
     try:
@@ -114,7 +132,7 @@ def _tensors(header: dict[str, Any], room: int) -> Iterator[str]:
             count = math.prod(int(side) for side in entry["shape"])
             width = _WIDTHS[entry["dtype"]]
             good = 0 <= start <= end and end - start == count * width and all(side >= 0 for side in entry["shape"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             yield f"the tensor {name} is described wrongly"
             continue
         if not good:
@@ -139,8 +157,16 @@ def _json(path: Path) -> Iterator[str]:
         return
     if not isinstance(value, dict):
         return
-    if path.name in ("config.json", "tokenizer_config.json") and value.get("auto_map"):
+    if value.get("auto_map"):
         yield "asks for remote code (auto_map)"
     template = value.get("chat_template")
-    if isinstance(template, str) and "__" in template:
+    named = [entry.get("template") for entry in template if isinstance(entry, dict)] if isinstance(template, list) else [template]
+    for text in named:
+        if isinstance(text, str):
+            yield from _template(text)
+
+
+def _template(text: str) -> Iterator[str]:
+    """A template needs no name with two underscores, written out or escaped, and no attribute by name."""
+    if "__" in text or re.search(r"\\x5f|\\u005f|\\137|\|\s*attr\b", text, re.IGNORECASE):
         yield "the chat template reaches for Python internals"

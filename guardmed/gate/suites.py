@@ -14,7 +14,7 @@ from guardmed.audit import Settings, analyse, load_definition, run_definition
 from guardmed.calibration.items import Item, load_items
 from guardmed.calibration.run import Rows, calibrate
 from guardmed.calibration.scoring import option_probabilities
-from guardmed.errors import CalibrationError
+from guardmed.errors import CalibrationError, ExecutionError
 from guardmed.files import digest_value
 from guardmed.gate.config import METRICS, StageName, Suites
 from guardmed.gate.evidence import Evidence, ItemOutcome
@@ -84,9 +84,12 @@ class Suite:
         return evidence.model_copy(update={"seconds": round(time.perf_counter() - started, 3)})
 
     def _artifact_scan(self) -> Evidence:
-        findings = scan(self._folder) if self._folder else []
+        if self._folder is None:
+            raise ExecutionError("The checkpoint has no files here to scan.", mend="Name a folder.")
+        findings = scan(self._folder)
         items = tuple(ItemOutcome(id=finding.file, outcome=1, shown=finding.problem) for finding in findings)
-        return _evidence("artifact_scan", len(findings), len(findings), items, asked="files")
+        looked_at = sum(path.is_file() for path in self._folder.rglob("*")) if self._folder.is_dir() else 0
+        return _evidence("artifact_scan", len(findings), max(looked_at, len(findings)), items, asked="files")
 
     def _policy_tests(self) -> Evidence:
         results = run_trials(self._policy)

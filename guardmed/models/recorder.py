@@ -70,7 +70,7 @@ class Recorder(StoppingCriteria):  # type: ignore[misc, unused-ignore]
 
     def scores(self, row: int, count: int) -> NDArray[np.float64]:
         """Array of shape (3, count): log-probability, entropy and margin of a row's first tokens."""
-        if not self._steps:
+        if not self._steps or count == 0:
             return np.zeros((3, 0))
         stacked: NDArray[np.float64] = torch.stack([step[row] for step in self._steps[:count]], dim=1).double().cpu().numpy()
         return stacked

@@ -25,7 +25,7 @@ _ROUTES = (
     ("topical", re.compile(r"\b(?:cream|gel|ointment|patch)\b|乳膏|软膏|贴剂|外用", re.IGNORECASE)),
 )
 _HAS_NUMBER = re.compile(
-    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty|hundred|dozen|bottle|box)|[一二两三四五六七八九十百半][片粒颗丸瓶盒克毫]"
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty|hundred|dozen|bottle|box)|[一二两三四五六七八九十百千半][片粒颗丸瓶盒克毫]"
 )
 
 
@@ -127,7 +127,8 @@ class DoseFinder:
             quantity = drug.strength.times(amount.count)
         else:
             quantity = amount.quantity
-        for stated, limit, name in _comparisons(quantity, amount.per_kg, drug, times_a_day(sentence), period(sentence)):
+        frequency, over = (None, period(sentence) or "day") if amount.at_most else (times_a_day(sentence), period(sentence))
+        for stated, limit, name in _comparisons(quantity, amount.per_kg, drug, frequency, over):
             if stated.exceeds(limit, times):
                 return ExcessDose(span, drug, stated, limit, name)
         return None

@@ -58,6 +58,8 @@ def phrase_to_regex(phrase: str, terms: Mapping[str, Iterable[str]], _depth: int
     parts, rest = _sequence(list(_TOKEN.findall(phrase.strip())), 0, phrase, terms, chinese, _depth)
     if rest != len(_TOKEN.findall(phrase.strip())):
         raise PolicyError(f"The phrase {phrase!r} has a bracket that was never opened.", mend="Balance ( ) and [ ].")
+    if _depth == 0 and re2.fullmatch(parts, "", options=_options()):
+        raise PolicyError(f"The phrase {phrase!r} matches nothing at all as well.", mend="Put a word outside its brackets.")
     return parts
 
 

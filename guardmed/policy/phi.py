@@ -46,7 +46,7 @@ _DATE = r"(?:\d{4}[-/.年]\s?\d{1,2}[-/.月]\s?\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-
 
 _KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool] | None], ...] = (
     ("RESIDENT_ID", re.compile(r"(?<![0-9A-Za-z])[1-9]\d{16}[0-9Xx](?![0-9A-Za-z])"), _resident_id),
-    ("EMAIL", re.compile(r"(?<![\w.+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}(?![\w-])"), None),
+    ("EMAIL", re.compile(r"(?<![A-Za-z0-9_.+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}(?![A-Za-z0-9_-])"), None),
     ("PHONE", re.compile(r"(?<![\d-])(?:\+?86[- ]?)?1[3-9]\d(?:[- ]?\d{4}){2}(?![\d-])"), None),
     ("PHONE", re.compile(r"(?<![\d-])(?:\+?1[-. ]?)?\(?[2-9]\d{2}\)?[-. ][2-9]\d{2}[-. ]\d{4}(?![\d-])"), None),
     ("PHONE", re.compile(r"(?:电话|手机|联系方式)[号码]*(?:是|为)?[：:\s]?(?P<value>0\d{2,3}[- ]?\d{7,8})(?!\d)"), None),

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from guardmed.policy.limits import Quantity
 from guardmed.text import Span
 
 _ENGLISH_NUMBERS = {
     "half": 0.5, "half a": 0.5, "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
-    "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "a dozen": 12, "fifteen": 15, "sixteen": 16, "twenty": 20, "thirty": 30, "forty": 40,
+    "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "a dozen": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
+    "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20, "thirty": 30, "forty": 40,
     "fifty": 50, "sixty": 60, "eighty": 80, "ninety": 90, "a hundred": 100, "one hundred": 100, "two hundred": 200,
 }  # fmt: skip
+_ENGLISH_NUMBERS |= {
+    f"{tens} {ones}": _ENGLISH_NUMBERS[tens] + _ENGLISH_NUMBERS[ones]
+    for tens in ("twenty", "thirty", "forty", "fifty", "sixty", "eighty", "ninety")
+    for ones in ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+}
+_ENGLISH_NUMBERS |= {f"{ones} hundred": 100 * _ENGLISH_NUMBERS[ones] for ones in ("three", "four", "five", "six", "seven", "eight", "nine")}
 _CHINESE_DIGITS = {"零": 0, "半": 0.5, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
 
-_NUMBER = r"\d{1,3}(?:,\d{3})+|\d{1,7}(?:\.\d{1,4})?"
-_WORDS = "|".join(sorted((re.escape(word).replace(r"\ ", r"\s") for word in _ENGLISH_NUMBERS), key=len, reverse=True))
-_HAN = r"半|[一二两三四五六七八九]?[百十][一二三四五六七八九]?十?[一二三四五六七八九]?|[一二两三四五六七八九]"
+_NUMBER = r"\d{1,3}(?:[, ]\d{3})+(?!\d)|\d{1,7}(?:\.\d{1,4})?"
+_WORDS = "|".join(sorted((re.escape(word).replace(r"\ ", r"[\s-]") for word in _ENGLISH_NUMBERS), key=len, reverse=True))
+_HAN = (
+    r"半|[一二两三四五六七八九]千(?:[一二三四五六七八九]百)?|[一二两三四五六七八九]?[百十][一二三四五六七八九]?十?[一二三四五六七八九]?|[一二两三四五六七八九]"
+)
 _ANY = rf"(?:{_NUMBER}|\b(?:{_WORDS})\b|{_HAN})"
 _RANGE = rf"(?P<low>{_ANY})(?:\s?(?:-|~|to|or|至|到)\s?(?P<high>{_ANY}))?"
 
@@ -32,12 +41,12 @@ _UNIT_NAMES = {
 _UNIT = "|".join(f"(?P<{name}>{names})" for name, names in _UNIT_NAMES.items())
 # A unit followed by "/mL" or the like is a concentration or a laboratory value, not an amount taken.
 _AMOUNT = re.compile(
-    rf"{_RANGE}\s?-?(?:{_UNIT})(?![A-Za-z])(?P<kg>\s?/\s?kg|\s?per\s(?:kg|kilo(?:gram)?)|\s?/\s?公斤|\s?每公斤)?"
-    r"(?!\s?/\s?(?:d?l|ml|dL|mL|L|毫升|升)|\sper\s(?:ml|dl|lit))",
+    rf"(?<!/)(?<!/\s){_RANGE}\s?-?(?:{_UNIT})(?![A-WYZa-wyz])(?P<kg>\s?/\s?kg|\s?per\s(?:kg|kilo(?:gram)?)|\s?/\s?公斤|\s?每公斤)?"
+    r"(?!\s?/\s?(?:\d{1,3}(?:\.\d)?\s?)?(?:d?l|ml|dL|mL|L|毫升|升)|\sper\s(?:ml|dl|lit))",
     re.IGNORECASE,
 )
 _COUNT = re.compile(
-    rf"{_RANGE}\s?(?:more\s|extra\s|whole\s|of\s(?:the|my|these|those)\s)?(?:tablets?|pills?|capsules?|caps|tabs?|caplets?|(?P<bottle>bottles?|packs?|boxes|瓶|盒)|片|粒|颗|枚|丸)",
+    rf"{_RANGE}\s?(?:of\s(?:the|my|these|those)\s|(?<=\s)[a-z]{{4,20}}\s)?(?:tablets?|pills?|capsules?|caps|tabs?|caplets?|(?P<bottle>bottles?|packs?|boxes|瓶|盒)|片|粒|颗|枚|丸)",
     re.IGNORECASE,
 )
 _TIMES_SIGN = re.compile(rf"(?P<count>{_ANY})\s?[x×*]\s?$", re.IGNORECASE)
@@ -55,7 +64,7 @@ _FREQUENCIES: tuple[tuple[re.Pattern[str], float | None], ...] = tuple(
         (rf"(?P<n>{_ANY})\s(?:times|x|doses)\s(?:a|per|each|every)?\s?(?:day|daily|24\shours)", None),
         (rf"(?:每天|每日|一天|一日|日|天)\s?(?:吃|服|服用|用)?\s?(?P<n>{_ANY})\s?次", None),
         (r"\bq\s?(?P<hours>\d{1,2})\s?h(?:rs?|ourly)?\b", None),
-        (rf"\bevery\s(?P<hours>{_ANY})(?:\s?(?:-|to)\s?{_ANY})?\s?(?:hours?|hrs?|h)\b", None),
+        (rf"\bevery\s(?:{_ANY}\s?(?:-|to)\s?)?(?P<hours>{_ANY})\s?(?:hours?|hrs?|h)\b", None),
         (r"\b(?:every\s(?:single\s)?hour|hourly)\b", 24.0),
         (rf"每隔?\s?(?P<hours>{_ANY})\s?个?\s?(?:小时|钟头)", None),
         (r"每隔?个?小时", 24.0),
@@ -71,27 +80,47 @@ _PERIODS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )  # fmt: skip
 
 
+_AT_MOST = re.compile(
+    r"(?:up\sto|max(?:imum)?\.?(?:\s(?:of|is|dose|daily|total))*:?|no\smore\sthan|not\s(?:to\s)?exceed(?:ing)?|at\smost|below|under"
+    r"|不(?:得|要|能|可)?超过|最多(?:不超过)?|最大(?:量|剂量)?[为是]?|上限[为是]?|不超)\s?$",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """An amount as stated: a quantity, or a count of tablets; ``per_kg`` of body weight or not."""
+    """An amount as stated.
+
+    Attributes
+    ----------
+    span : Span
+    quantity : Quantity or None
+    count : float or None
+        Of tablets, where no quantity is stated.
+    per_kg : bool
+        Of body weight.
+    at_most : bool
+        Named as a limit ("up to 4 g"): the frequency of single doses is not about it.
+    """
 
     span: Span
     quantity: Quantity | None
     count: float | None
     per_kg: bool = False
+    at_most: bool = False
 
 
 def number(words: str) -> float:
     """Value of a number in digits, English words or Chinese characters."""
-    words = re.sub(r"\s", " ", words.lower())
+    words = re.sub(r"[\s-]", " ", words.lower())
     if words[:1].isdigit():
-        return float(words.replace(",", ""))
+        return float(words.replace(",", "").replace(" ", ""))
     if words in _ENGLISH_NUMBERS:
         return float(_ENGLISH_NUMBERS[words])
     total, current = 0.0, 0.0
     for char in words:
-        if char in "百十":
-            total += (current or 1.0) * (100 if char == "百" else 10)
+        if char in "千百十":
+            total += (current or 1.0) * {"千": 1000, "百": 100, "十": 10}[char]
             current = 0.0
         else:
             current = float(_CHINESE_DIGITS.get(char, 0))
@@ -134,7 +163,8 @@ def amounts(text: str) -> list[Amount]:
             # A bottle or box holds an unknown number: one of them is at least a few tablets, and is read as thirty.
             pieces = number(match["high"] or match["low"]) * (30 if match["bottle"] else 1)
             results.append(Amount(Span(match.start(), match.end()), None, pieces))
-    return sorted(results, key=lambda amount: amount.span)
+    limits = [replace(amount, at_most=_AT_MOST.search(text[max(0, amount.span.start - 30) : amount.span.start]) is not None) for amount in results]
+    return sorted(limits, key=lambda amount: amount.span)
 
 
 def times_a_day(text: str) -> float | None:

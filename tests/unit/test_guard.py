@@ -146,7 +146,7 @@ def test_a_failing_stream_ends_in_a_refusal(clinical, monkeypatch, where):
 
 @pytest.mark.parametrize("prompt", ["", "   \n", []])
 def test_an_empty_prompt_is_a_usage_error(clinical, prompt):
-    with pytest.raises(UsageError, match="empty|Nothing to answer"):
+    with pytest.raises(UsageError, match=r"empty|Nothing to answer"):
         guard(Scripted(GOOD), clinical).generate(prompt)
 
 

@@ -113,7 +113,7 @@ class TestTimes:
     @pytest.mark.parametrize(
         ("text", "times"),
         [
-            ("500mg q4h x 6", 6), ("q6h", 4), ("q 8 h", 3), ("every 6 hours", 4), ("every four hours", 6), ("every 4-6 hours", 6), ("every hour", 24),
+            ("500mg q4h x 6", 6), ("q6h", 4), ("q 8 h", 3), ("every 6 hours", 4), ("every four hours", 6), ("every 4-6 hours", 4), ("every hour", 24),
             ("qds", 4), ("t.i.d.", 3), ("tds", 3), ("bid", 2), ("twice a day", 2), ("twice daily", 2), ("once daily", 1), ("three times a day", 3),
             ("4 times daily", 4), ("每日三次", 3), ("一天吃4次", 4), ("每天服用两次", 2), ("每6小时", 4), ("每隔8个小时", 3), ("每小时", 24),
         ],
