@@ -162,21 +162,30 @@ class Matcher:
 
     def __init__(self, regexes: list[str]) -> None:
         self._filter = re2.Filter()
-        self._single = []
         for regex in [*regexes, _CANARY]:
             try:
-                self._single.append(re2.compile(regex.encode(), _options()))
-                self._filter.Add(regex, _options())
-            except re2.error as error:
-                reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
-                raise PolicyError(f"The pattern {regex!r} is not valid: {reason}.", mend="Use RE2 syntax: no look-around, no back-references.") from None
+                self._filter.Add(regex.encode(), _options())
+            except re2.error:
+                raise PolicyError(
+                    f"The pattern {regex!r} is not valid: {_reason(regex)}.", mend="Use RE2 syntax: no look-around, no back-references."
+                ) from None
         self._filter.Compile()
+        # The filter owns the compiled expressions, and lives as long as they do.
+        self._single = [self._filter.re(index) for index in range(len(regexes) + 1)]
 
     def read(self, text: str) -> Occurrences:
         """Prepare a text to be asked about."""
         found = self._filter.Match(f"{text.lower()}\n{_CANARY}".encode("utf-8", "replace"), True) or []
         canary = len(self._single) - 1
         return Occurrences(self._single, text, frozenset(found) if canary in found else None)
+
+
+def _reason(regex: str) -> str:
+    try:
+        re2.compile(regex.encode(), _options())
+    except re2.error as error:
+        return error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+    return "too large"
 
 
 class Occurrences:
