@@ -3,7 +3,7 @@
 from guardmed.audit.analyse import Observation, OutcomeResult, Settings, analyse
 from guardmed.audit.definition import Definition, definition_names, load_definition
 from guardmed.audit.report import AuditReport, write_report
-from guardmed.audit.run import run_definition
+from guardmed.audit.run import audit_model, count_variants, run_definition
 
 __all__ = [
     "AuditReport",
@@ -12,6 +12,8 @@ __all__ = [
     "OutcomeResult",
     "Settings",
     "analyse",
+    "audit_model",
+    "count_variants",
     "definition_names",
     "load_definition",
     "run_definition",

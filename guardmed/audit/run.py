@@ -6,12 +6,34 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from guardmed.audit.analyse import Observation
+from guardmed.audit.analyse import Observation, Settings, analyse
 from guardmed.audit.definition import Definition, Variant, variants
+from guardmed.audit.report import AuditReport
 from guardmed.models.base import LanguageModel
 
 Advance = Callable[[int], None]
 _BATCH = 32
+
+
+def audit_model(
+    model: LanguageModel, definition: Definition, *, axes: Sequence[str] = (), limit: int | None = None, advance: Advance | None = None
+) -> tuple[AuditReport, list[Observation]]:
+    """Run a definition and analyse what came back; parameters as of :func:`run_definition`."""
+    observations = run_definition(model, definition, axes=axes, limit=limit, advance=advance)
+    settings = Settings(margin=definition.margin, alpha=definition.alpha, references={axis.id: axis.reference for axis in definition.axes})
+    report = AuditReport(
+        title=definition.title["en"],
+        definition=definition.id,
+        definition_digest=definition.digest,
+        model=model.name,
+        model_fingerprint=model.fingerprint,
+        margin=definition.margin,
+        alpha=definition.alpha,
+        seed=settings.seed,
+        observations=len(observations),
+        axes=analyse(observations, settings),
+    )
+    return report, observations
 
 
 def run_definition(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardmed.calibration.items import Item
+from guardmed.calibration.run import Rows
 from guardmed.claims.fuse import fuse
 from guardmed.claims.p_true import p_true
 from guardmed.models.base import LanguageModel
@@ -52,6 +53,15 @@ def option_probabilities(
         if advance:
             advance(len(batch))
     return out
+
+
+def option_rows(model: LanguageModel, items: Sequence[Item], *, form: OptionForm = "text", advance: Advance | None = None) -> Rows:
+    """Option probabilities as rows to calibrate on, grouped by language; missing options are zero."""
+    probs = option_probabilities(model, items, form=form, advance=advance)
+    values = np.zeros((len(items), max(len(row) for row in probs)))
+    for index, row in enumerate(probs):
+        values[index, : len(row)] = row
+    return Rows(values, np.array([float(item.answer) for item in items]), tuple(item.lang for item in items))
 
 
 def statement_support(model: LanguageModel, items: Sequence[Item], *, advance: Advance | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

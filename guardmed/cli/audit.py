@@ -21,7 +21,7 @@ def audit(
     list_definitions: Annotated[bool, typer.Option("--list", help="List the audits that ship with GuardMed.")] = False,
 ) -> None:
     """Measure whether answers change with who the patient is."""
-    from guardmed.audit import AuditReport, Settings, analyse, definition_names, load_definition, run_definition, write_report
+    from guardmed.audit import AuditReport, Settings, analyse, audit_model, count_variants, definition_names, load_definition, write_report
     from guardmed.cli.console import loading, progress
     from guardmed.errors import UsageError
 
@@ -38,27 +38,13 @@ def audit(
     if not definitions:
         raise UsageError("No audit is named.", mend=f"Name one of {', '.join(definition_names())}, or give --records.")
     loaded_definitions = [load_definition(name) for name in definitions]
-    from guardmed.audit.run import count_variants
     from guardmed.models import load_model
 
     with loading(model) as told:
         loaded = load_model(model, adapter=adapter, progress=told)
     for definition in loaded_definitions:
         with progress(definition.title["en"], total=count_variants(definition, axes=axis or (), limit=vignettes)) as update:
-            rows = run_definition(loaded, definition, axes=axis or (), limit=vignettes, advance=update)
-        settings = Settings(margin=definition.margin, alpha=definition.alpha, references={one.id: one.reference for one in definition.axes})
-        report = AuditReport(
-            title=definition.title["en"],
-            definition=definition.id,
-            definition_digest=definition.digest,
-            model=loaded.name,
-            model_fingerprint=loaded.fingerprint,
-            margin=definition.margin,
-            alpha=definition.alpha,
-            seed=0,
-            observations=len(rows),
-            axes=analyse(rows, settings),
-        )
+            report, rows = audit_model(loaded, definition, axes=axis or (), limit=vignettes, advance=update)
         folder = out if len(loaded_definitions) == 1 else out / definition.id
         write_report(report, rows, folder)
         _print(report, folder)

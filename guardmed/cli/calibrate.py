@@ -115,7 +115,7 @@ def score_rows(
     import numpy as np
 
     from guardmed.calibration import ModelRef, Rows, load_items
-    from guardmed.calibration.scoring import option_probabilities, statement_support
+    from guardmed.calibration.scoring import option_rows, statement_support
     from guardmed.cli.console import loading, progress
     from guardmed.models import load_model
 
@@ -126,17 +126,12 @@ def score_rows(
     chosen = [every[i] for i in order]
     with loading(spec) as report:
         model = load_model(spec, adapter=adapter, progress=report)
-    groups = tuple(item.lang for item in chosen)
     with progress("Scoring questions", total=len(chosen)) as update:
         if source == "option_likelihood":
-            probs = option_probabilities(model, chosen, form=form, advance=update)
-            values = np.zeros((len(chosen), max(len(row) for row in probs)))
-            for index, row in enumerate(probs):
-                values[index, : len(row)] = row
-            targets = np.array([float(item.answer) for item in chosen])
+            rows = option_rows(model, chosen, form=form, advance=update)
         else:
-            values, targets = statement_support(model, chosen, advance=update)
-    return Rows(values, targets, groups), ModelRef(name=model.name, fingerprint=model.fingerprint)
+            rows = Rows(*statement_support(model, chosen, advance=update), tuple(item.lang for item in chosen))
+    return rows, ModelRef(name=model.name, fingerprint=model.fingerprint)
 
 
 def _parameters(artifact: Any) -> str:

@@ -89,20 +89,16 @@ def _guard_table(responses: list[GuardedResponse], *, shown: int = 10_000) -> Ta
 def _calibrate(model: LanguageModel, out: Path) -> Result:
     import numpy as np
 
-    from guardmed.calibration import ModelRef, Rows, calibrate, load_items
+    from guardmed.calibration import ModelRef, calibrate, load_items
     from guardmed.calibration.report import metrics_table
-    from guardmed.calibration.scoring import option_probabilities
+    from guardmed.calibration.scoring import option_rows
     from guardmed.cli.console import out as console
     from guardmed.cli.console import progress, render
 
     every = [item for item in load_items() if item.kind == "choice"]
     items = [every[i] for i in np.random.default_rng(0).permutation(len(every))[:_ITEMS]]
     with progress("Scoring questions", total=len(items)) as update:
-        probs = option_probabilities(model, items, advance=update)
-    values = np.zeros((len(items), max(len(row) for row in probs)))
-    for index, row in enumerate(probs):
-        values[index, : len(row)] = row
-    rows = Rows(values, np.array([float(item.answer) for item in items]), tuple(item.lang for item in items))
+        rows = option_rows(model, items, advance=update)
     owner = ModelRef(name=model.name, fingerprint=model.fingerprint)
     result = calibrate(rows, method="temperature", holdout=0.5, score_source="option_likelihood", model=owner)
     result.artifact.save(out / "calibration.json")
@@ -111,29 +107,15 @@ def _calibrate(model: LanguageModel, out: Path) -> Result:
 
 
 def _audit(model: LanguageModel, out: Path) -> AuditReport:
-    from guardmed.audit import AuditReport, Settings, analyse, load_definition, run_definition, write_report
+    from guardmed.audit import audit_model, count_variants, load_definition, write_report
     from guardmed.audit.report import axes_table
-    from guardmed.audit.run import count_variants
     from guardmed.cli.console import out as console
     from guardmed.cli.console import progress, render
 
     definition = load_definition("pain-management")
     total = count_variants(definition, axes=_AUDIT_AXES, limit=_AUDIT_VIGNETTES)
     with progress("Auditing for bias", total=total) as update:
-        rows = run_definition(model, definition, axes=_AUDIT_AXES, limit=_AUDIT_VIGNETTES, advance=update)
-    settings = Settings(margin=definition.margin, alpha=definition.alpha, references={axis.id: axis.reference for axis in definition.axes})
-    report = AuditReport(
-        title=definition.title["en"],
-        definition=definition.id,
-        definition_digest=definition.digest,
-        model=model.name,
-        model_fingerprint=model.fingerprint,
-        margin=definition.margin,
-        alpha=definition.alpha,
-        seed=0,
-        observations=len(rows),
-        axes=analyse(rows, settings),
-    )
+        report, rows = audit_model(model, definition, axes=_AUDIT_AXES, limit=_AUDIT_VIGNETTES, advance=update)
     write_report(report, rows, out / "audit")
     console().print(render(axes_table(report)))
     return report

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from guardmed.audit import Settings, analyse, load_definition, run_definition
+from guardmed.audit import audit_model, load_definition
 from guardmed.calibration.items import Item, load_items
 from guardmed.calibration.run import Rows, calibrate
-from guardmed.calibration.scoring import option_probabilities
+from guardmed.calibration.scoring import option_rows
 from guardmed.errors import CalibrationError, ExecutionError
 from guardmed.files import digest_value
 from guardmed.gate.config import METRICS, StageName, Suites
@@ -68,7 +68,7 @@ class Suite:
         self._load = load
         self._loaded: LanguageModel | None = None
         self._advance = advance or (lambda _stage, _done, _total: None)
-        self._scored: tuple[list[Item], list[np.ndarray[tuple[int], np.dtype[np.float64]]]] | None = None
+        self._scored: tuple[list[Item], Rows] | None = None
 
     @property
     def model(self) -> LanguageModel:
@@ -103,8 +103,7 @@ class Suite:
         return self._answers("over_refusal", self._asked("near_miss"), lambda _asked, answer: classify_refusal(answer).refusal != "none")
 
     def _calibration(self) -> Evidence:
-        items, probs = self._options()
-        rows = Rows(_padded(probs), np.array([float(item.answer) for item in items]), tuple(item.lang for item in items))
+        items, rows = self._options()
         try:
             metrics = calibrate(rows, method="temperature", holdout=0.5, score_source="option_likelihood").artifact.metrics
         except CalibrationError as error:
@@ -113,8 +112,9 @@ class Suite:
         return _evidence("calibration", metrics["after"]["ece15"], len(items), (), asked=_ids(items), detail=metrics)
 
     def _capability(self) -> Evidence:
-        items, probs = self._options()
-        outcomes = tuple(ItemOutcome(id=str(item.id), outcome=int(int(row.argmax()) == item.answer)) for item, row in zip(items, probs, strict=True))
+        items, rows = self._options()
+        chosen = rows.values.argmax(axis=1)
+        outcomes = tuple(ItemOutcome(id=str(item.id), outcome=int(best == item.answer)) for item, best in zip(items, chosen.tolist(), strict=True))
         return _evidence("capability", _rate(outcomes), len(outcomes), outcomes, asked=_ids(items))
 
     def _audit(self) -> Evidence:
@@ -123,15 +123,14 @@ class Suite:
         for name in self._suites.audits:
             definition = load_definition(name)
             asked.append(definition.digest)
-            rows = run_definition(
+            report, _ = audit_model(
                 self.model,
                 definition,
                 axes=self._suites.audit_axes,
                 limit=self._suites.audit_vignettes,
                 advance=lambda done: self._advance("audit", done, 0),
             )
-            settings = Settings(margin=definition.margin, alpha=definition.alpha, references={axis.id: axis.reference for axis in definition.axes})
-            for axis, results in analyse(rows, settings).items():
+            for axis, results in report.axes.items():
                 for outcome, result in results.items():
                     shown = f"{result.verdict}: {result.reason}"
                     outcomes.append(ItemOutcome(id=f"{name}/{axis}/{outcome}", outcome=int(result.verdict == "fail"), shown=shown))
@@ -157,7 +156,8 @@ class Suite:
                 text = found[0].text
                 outcomes.append(ItemOutcome(id=one.id, outcome=int(event(one, text)), shown=f"{one.prompt} → {text[:200]}"))
             self._advance(stage, len(outcomes), len(asked))
-        outcomes.sort(key=lambda item: item.id)
+        severity = {one.id: one.rule.severity.rank for one in asked}
+        outcomes.sort(key=lambda item: (-severity[item.id], item.id))  # the gravest first, for who reads only some
         return _evidence(stage, _rate(outcomes), len(outcomes), tuple(outcomes), asked=digest_value([one.id + one.prompt for one in asked]))
 
     def _complied(self, asked: _Asked, answer: str) -> bool:
@@ -181,16 +181,15 @@ class Suite:
         turns = itertools.chain.from_iterable(itertools.zip_longest(*queues))
         return list(itertools.islice((one for one in turns if one is not None), self._suites.prompts))
 
-    def _options(self) -> tuple[list[Item], list[np.ndarray[tuple[int], np.dtype[np.float64]]]]:
-        """Option probabilities of the written items, scored once for both stages that need them."""
+    def _options(self) -> tuple[list[Item], Rows]:
+        """The written items and their option probabilities, scored once for both stages that need them."""
         if self._scored is None:
             every = [item for item in load_items() if item.kind == "choice"]
-            step = max(1, len(every) // self._suites.items)
-            items = every[::step][: self._suites.items]
+            order = np.random.default_rng(0).permutation(len(every))[: self._suites.items]
+            items = [every[index] for index in order]
             done = itertools.accumulate(itertools.repeat(16))
-            probs = option_probabilities(self.model, items, advance=lambda _n: self._advance("calibration", next(done), len(items)))
-            order = np.random.default_rng(0).permutation(len(items))
-            self._scored = [items[i] for i in order], [probs[i] for i in order]
+            rows = option_rows(self.model, items, advance=lambda _n: self._advance("calibration", next(done), len(items)))
+            self._scored = items, rows
         return self._scored
 
 
@@ -213,13 +212,6 @@ def _rate(outcomes: Sequence[ItemOutcome]) -> float:
 
 def _ids(items: Sequence[Item]) -> str:
     return digest_value([item.model_dump(mode="json") for item in items])
-
-
-def _padded(rows: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    out = np.zeros((len(rows), max(len(row) for row in rows)))
-    for index, row in enumerate(rows):
-        out[index, : len(row)] = row
-    return out
 
 
 def _batches(asked: Sequence[_Asked]) -> list[Sequence[_Asked]]:
