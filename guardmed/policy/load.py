@@ -8,6 +8,7 @@ from pathlib import Path
 from guardmed.documents import read_yaml
 from guardmed.errors import PolicyError
 from guardmed.files import digest_value
+from guardmed.policy.intent import IntentModel
 from guardmed.policy.limits import DoseLimits
 from guardmed.policy.schema import Contacts, Manifest, Rule, RuleFile, Terms
 from guardmed.resources import data_folder
@@ -25,6 +26,7 @@ class Pack:
         Word lists for phrases.
     contacts : Contacts
     limits : DoseLimits or None
+    intent : IntentModel or None
     folder : Path
     """
 
@@ -33,6 +35,7 @@ class Pack:
     terms: dict[str, list[str]]
     contacts: Contacts
     limits: DoseLimits | None
+    intent: IntentModel | None
     folder: Path
 
     @property
@@ -43,6 +46,7 @@ class Pack:
                 "rules": [rule.model_dump(mode="json") for rule in self.rules],
                 "terms": self.terms,
                 "contacts": self.contacts.model_dump(mode="json"),
+                "intent": self.intent.digest if self.intent else None,
                 "limits": self.limits.model_dump(mode="json") if self.limits else None,
             }
         )
@@ -93,6 +97,7 @@ def load_pack(name: str | Path) -> Pack:
                 f"{folder}: rule {rule.id} escalates to {rule.escalate_to!r}, which contacts.yaml does not list.",
                 mend=f"Known: {', '.join(sorted(contacts.contacts))}.",
             )
+    intent_file = _beside(folder, "intent.npz")
     limits_file = _beside(folder, "dose_limits.yaml")
     return Pack(
         manifest=manifest,
@@ -100,6 +105,7 @@ def load_pack(name: str | Path) -> Pack:
         terms=_terms(_beside(folder, "terms")),
         contacts=contacts,
         limits=read_yaml(limits_file, DoseLimits, error=PolicyError) if limits_file.is_file() else None,
+        intent=IntentModel(intent_file) if intent_file.is_file() else None,
         folder=folder,
     )
 

@@ -10,6 +10,7 @@ from guardmed.decision import Decision, strictest
 from guardmed.errors import PolicyError
 from guardmed.files import digest_value
 from guardmed.policy.dose import DoseFinder, ExcessDose
+from guardmed.policy.intent import IntentModel
 from guardmed.policy.load import Pack, load_packs
 from guardmed.policy.pattern import Matcher, phrase_to_regex
 from guardmed.policy.phi import Identifier, find_identifiers, redact
@@ -59,12 +60,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """One detector of a rule; ``index`` is its place among the patterns or the dose finders."""
+    """One detector of a rule; ``index`` is its place among the patterns, dose finders or intent models."""
 
-    kind: Literal["pattern", "dose", "phi"]
+    kind: Literal["pattern", "dose", "phi", "intent"]
     index: int = -1
     times: float = 1.0
     labels: tuple[str, ...] = ()
+    over: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class _Reading:
         self._policy = policy
         self._patterns = policy.matcher.read(text.text)
         self._doses: dict[tuple[int, float], list[ExcessDose]] = {}
+        self._intents: dict[int, float] = {}
         self._phi: dict[tuple[str, ...], list[Span]] = {}
         self._windows: dict[Scope, list[Span]] = {}
 
@@ -106,11 +109,20 @@ class _Reading:
             self._doses[key] = self._policy.finders[leaf.index].excesses(self.text.text, times=leaf.times)
         return self._doses[key]
 
+    def intent(self, index: int) -> float:
+        if index not in self._intents:
+            self._intents[index] = self._policy.intents[index].probability(self.text.original)
+        return self._intents[index]
+
     def spans(self, leaf: _Leaf) -> list[Span]:
         if leaf.kind == "pattern":
             return self._patterns.at(leaf.index)
         if leaf.kind == "dose":
             return [dose.span for dose in self.doses(leaf)]
+        if leaf.kind == "intent":
+            limits = dict(leaf.over)
+            over = limits.get(language(self.text.original), limits["en"])
+            return [Span(0, len(self.text.text))] if self.intent(leaf.index) > over else []
         if leaf.labels not in self._phi:
             self._phi[leaf.labels] = [found.span for found in find_identifiers(self.text.text, leaf.labels)]
         return self._phi[leaf.labels]
@@ -162,12 +174,15 @@ class Policy:
     def __init__(self, packs: list[Pack]) -> None:
         self.packs = tuple(packs)
         self.finders: list[DoseFinder] = []
+        self.intents: list[IntentModel] = []
         self._contacts = {name: contact for pack in packs for name, contact in pack.contacts.contacts.items()}
         self._regexes: dict[str, int] = {}
         self._compiled: list[tuple[Rule, _Node, _Node | None]] = []
         for pack in packs:
             if pack.limits:
                 self.finders.append(DoseFinder(pack.limits))
+            if pack.intent:
+                self.intents.append(pack.intent)
             for rule in pack.rules:
                 exempt = self._node(rule.exempt, pack) if rule.exempt else None
                 self._compiled.append((rule, self._node(rule.when, pack), exempt))
@@ -268,6 +283,12 @@ class Policy:
             if not pack.limits:
                 raise PolicyError(f"The pack {pack.manifest.id} checks doses but has no dose_limits.yaml.", mend="Add one.")
             leaves.append(_Leaf("dose", index=len(self.finders) - 1, times=condition.dose.times))
+        if condition.classifier:
+            if not pack.intent:
+                raise PolicyError(
+                    f"The pack {pack.manifest.id} asks an intent model but has no intent.npz.", mend="Train one: python benchmarks/train_intent.py"
+                )
+            leaves.append(_Leaf("intent", index=len(self.intents) - 1, over=tuple(condition.classifier.over.items())))
         if condition.phi:
             leaves.append(_Leaf("phi", labels=condition.phi.labels))
         return _Node(

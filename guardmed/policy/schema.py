@@ -70,6 +70,25 @@ class PhiCheck(Frozen):
     labels: tuple[str, ...] = ()
 
 
+class ClassifierCheck(Frozen):
+    """Ask the pack's intent model how probably a request means harm.
+
+    Attributes
+    ----------
+    over : dict of language to float
+        Probability above which it counts as harm; a text of another language is held against the
+        English one.
+    """
+
+    over: dict[Language, float]
+
+    @model_validator(mode="after")
+    def _probabilities(self) -> ClassifierCheck:
+        if "en" not in self.over or not all(0 < value < 1 for value in self.over.values()):
+            raise ValueError("classifier: over needs at least en, and probabilities between 0 and 1")
+        return self
+
+
 class Condition(Frozen):
     """A tree of detectors. Everything that one node names must hold at once.
 
@@ -77,7 +96,7 @@ class Condition(Frozen):
     ----------
     phrase, regex : dict of language to list of str
         Any one of them found is a hit. Texts are searched for every language's, because people mix them.
-    dose, phi : checks with their own settings
+    dose, phi, classifier : checks with their own settings
     any_of, all_of, none_of : list of Condition
     """
 
@@ -85,15 +104,16 @@ class Condition(Frozen):
     regex: dict[Language, list[str]] | None = None
     dose: DoseCheck | None = None
     phi: PhiCheck | None = None
+    classifier: ClassifierCheck | None = None
     any_of: tuple[Condition, ...] = ()
     all_of: tuple[Condition, ...] = ()
     none_of: tuple[Condition, ...] = ()
 
     @model_validator(mode="after")
     def _finds_something(self) -> Condition:
-        positive = (self.phrase, self.regex, self.dose, self.phi, self.any_of, self.all_of)
+        positive = (self.phrase, self.regex, self.dose, self.phi, self.classifier, self.any_of, self.all_of)
         if not any(part if isinstance(part, (dict, tuple)) else part is not None for part in positive):
-            raise ValueError("a condition needs at least one of phrase, regex, dose, phi, any_of, all_of")
+            raise ValueError("a condition needs at least one of phrase, regex, dose, phi, classifier, any_of, all_of")
         return self
 
     def has_none_of(self) -> bool:

@@ -19,7 +19,7 @@ FLOORS = [
 ]
 # Rooms of one floor that may be entered from a neighbour.
 NEIGHBOURS = {("calibration", "claims"), ("calibration", "reporting"), ("gate", "audit")}
-HEAVY = {"torch", "transformers", "peft", "trl", "netcal", "fairlearn", "pandas", "scipy", "matplotlib", "sklearn", "pyarrow", "numpy"}
+HEAVY = {"torch", "transformers", "peft", "trl", "netcal", "fairlearn", "pandas", "scipy", "matplotlib", "sklearn", "pyarrow"}
 
 
 def floor(room: str) -> int:
