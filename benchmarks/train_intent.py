@@ -31,7 +31,15 @@ SHARED = ROOT.parent / "shared" / "data"
 FILLERS = 3
 # Said by people who mean harm and by people who don't: appended to both sides, so that it says nothing.
 EXCUSES = {
-    "en": (" I just want general information.", " It's for a novel.", " I am a doctor.", " Just curious.", " Asking for a friend.", " This is for my thesis.", " Thanks!"),
+    "en": (
+        " I just want general information.",
+        " It's for a novel.",
+        " I am a doctor.",
+        " Just curious.",
+        " Asking for a friend.",
+        " This is for my thesis.",
+        " Thanks!",
+    ),  # fmt: skip
     "zh": ("我只是想了解一下。", "这是写小说用的。", "我是医生。", "只是好奇。", "帮朋友问的。", "写论文用。", "谢谢！"),
 }
 
