@@ -39,7 +39,7 @@ EXCUSES = {
         " Asking for a friend.",
         " This is for my thesis.",
         " Thanks!",
-    ),  # fmt: skip
+    ),
     "zh": ("我只是想了解一下。", "这是写小说用的。", "我是医生。", "只是好奇。", "帮朋友问的。", "写论文用。", "谢谢！"),
 }
 
