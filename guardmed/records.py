@@ -9,16 +9,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from guardmed.errors import DataError, ExecutionError
 from guardmed.files import atomic_write
 
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 FORMATS = (".jsonl", ".csv", ".parquet")
 
 
@@ -28,12 +30,16 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+# An id comes back as it came in: a truth value or NaN would not.
+Id = StrictStr | StrictInt | Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
 class Record(BaseModel):
     """Base of an input record: immutable, extra columns are let through unread."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: str | int | float
+    id: Id
 
 
 R = TypeVar("R", bound=BaseModel)
@@ -57,10 +63,16 @@ def read_records(path: str | Path, model: type[R]) -> list[R]:
     """
     records: list[R] = []
     for line, row in _rows(path):
-        try:
-            records.append(model.model_validate(row))
-        except ValidationError as error:
-            raise DataError(f"{path}, line {line}: {describe(error)}.", mend=f"A record needs {_needs(model)}.") from None
+        problem: ValidationError | None = None
+        for reading in _readings(row) if _suffix(path) != ".jsonl" else [row]:
+            try:
+                records.append(model.model_validate(reading))
+                break
+            except ValidationError as error:
+                problem = problem or error
+        else:
+            assert problem is not None  # every reading failed
+            raise DataError(f"{path}, line {line}: {describe(problem)}.", mend=f"A record needs {_needs(model)}.")
     if not records:
         raise DataError(f"{path} holds no records.", mend="Write one JSON object a line, or check the path.")
     return records
@@ -85,7 +97,7 @@ def write_records(path: str | Path, rows: Iterable[BaseModel | dict[str, Any]]) 
         import pyarrow
         import pyarrow.parquet
 
-        table = pyarrow.Table.from_pylist([_flat(row) for row in plain])
+        table = pyarrow.Table.from_pylist(_columns(list(plain)))
         with atomic_write(Path(path), binary=True) as file:
             pyarrow.parquet.write_table(table, file)
 
@@ -113,9 +125,12 @@ def _rows(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if suffix == ".jsonl":
         yield from _jsonl_rows(str(path), data)
     elif suffix == ".csv":
-        rows = csv.DictReader(io.StringIO(_decode(str(path), data)))
-        for row in rows:
-            yield rows.line_num, {name: _cell(value) for name, value in row.items() if name is not None and value not in (None, "")}
+        rows = csv.DictReader(io.StringIO(_decode(str(path), data), newline=""))
+        try:
+            for row in rows:
+                yield rows.line_num, {name: value for name, value in row.items() if name is not None}
+        except csv.Error as error:
+            raise DataError(f"{path}, line {rows.line_num}: {error}.", mend="Mend that line, or use JSONL for texts this long.") from None
     else:
         yield from _parquet_rows(path, data)
 
@@ -130,6 +145,10 @@ def _jsonl_rows(name: str, data: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
             raise DataError(f"{name}, line {number}: not UTF-8 (byte {error.start} of the line).", mend="Save the file as UTF-8.") from None
         except json.JSONDecodeError as error:
             raise DataError(f"{name}, line {number}: not JSON ({error.msg} at column {error.colno}).", mend="Mend or remove that line.") from None
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{name}, line {number}: not a record ({type(error).__name__}).", mend="Mend or remove that line.") from None
+        if _LONE_SURROGATE.search(raw) and not _encodable(row):
+            raise DataError(f"{name}, line {number}: half of a character (a lone surrogate).", mend="Write the text again from its source.")
         if not isinstance(row, dict):
             raise DataError(f"{name}, line {number}: a {type(row).__name__}, not an object.", mend='Write {"id": ..., ...} on each line.')
         yield number, row
@@ -154,6 +173,30 @@ def _decode(name: str, data: bytes) -> str:
         raise DataError(f"{name}, line {line}: not UTF-8 (byte {error.start}).", mend="Save the file as UTF-8.") from None
 
 
+def _encodable(row: Any) -> bool:
+    try:
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _readings(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What a row of cells may mean: JSON in its cells, plain text, empty texts; empty cells are absent first."""
+    present = {name: value for name, value in row.items() if value not in (None, "")}
+    yield {name: _cell(value) for name, value in present.items()}
+    yield present
+    yield {name: value for name, value in row.items() if value is not None}
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with every column of any row; a column of mixed kinds becomes text, as its reader can't tell."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    flat = [_flat(row) for row in rows]
+    mixed = {name for name in names if len({type(row[name]) for row in flat if row.get(name) is not None} - {float}) > 1}
+    return [{name: str(value) if name in mixed and (value := row.get(name)) is not None else row.get(name) for name in names} for row in flat]
+
+
 def _cell(value: Any) -> Any:
     """Lists and objects travel through CSV as JSON."""
     if isinstance(value, str) and value[:1] in "[{":
@@ -170,7 +213,8 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 def _write_csv(file: Any, rows: list[dict[str, Any]]) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(file, fieldnames=names, lineterminator="\n")
+    # Everything is quoted: the writer leaves a bare carriage return open otherwise.
+    writer = csv.DictWriter(file, fieldnames=names, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     writer.writerows(_flat(row) for row in rows)
 

@@ -45,6 +45,9 @@ def judge(check: Check, evidence: Evidence | None, baseline: Evidence | None) ->
         return _regression(check, evidence, baseline)
     if check.kind == "zero_tolerance":
         events = int(evidence.value)
+        doubtful = evidence.detail.get("inconclusive", [])
+        if events == 0 and doubtful:
+            return _result(check, "inconclusive", f"0 found, but {len(doubtful)} of {evidence.total} are inconclusive. {doubtful[0]}.")
         return _result(check, "pass" if events == 0 else "fail", f"{events} found, none allowed ({evidence.total} looked at).", evidence)
     if check.kind == "budget":
         good = evidence.value <= check.limit

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, overload
 
 from guardmed.calibration.artifact import Artifact, load_artifact
 from guardmed.claims import CheckedClaim, check_claims, split_claims
-from guardmed.decision import Decision
+from guardmed.decision import Decision, strictest
 from guardmed.errors import GuardMedError, UsageError
 from guardmed.guard.messages import say
 from guardmed.guard.response import GuardedResponse
@@ -19,6 +19,7 @@ from guardmed.guard.settings import GuardSettings
 from guardmed.models.base import Generation, LanguageModel, Message, Prompt, Sampling
 from guardmed.models.prompting import as_messages
 from guardmed.policy import Policy, Stage, Verdict, load_policy
+from guardmed.policy.phi import redact
 from guardmed.text import language, sentences
 
 log = logging.getLogger(__name__)
@@ -112,9 +113,9 @@ class GuardedModel:
         :meth:`generate` only.
         """
         as_messages(prompt)
-        stopped = self._checked_prompt(prompt)
-        if stopped is not None:
-            yield stopped.text
+        asked = self._checked_prompt(prompt)
+        if isinstance(asked, GuardedResponse):
+            yield asked.text
             return
         sampling = sampling_from(keywords)
         text = ""
@@ -139,6 +140,8 @@ class GuardedModel:
                         return
                     released = ready
                 if final:
+                    for caution in self.policy.cautions(asked):
+                        yield f"\n\n{caution}"
                     return
         finally:
             close = getattr(pieces, "close", None)
@@ -155,25 +158,27 @@ class GuardedModel:
             return say("check_failed", lang), True
         if verdict.decision.stops:
             return ("\n\n" if start else "") + verdict.text, True
-        return part.text if part.decision is not Decision.CAVEAT else text[start:end], False
+        if verdict.decision is Decision.REDACT and part.decision < Decision.REDACT:
+            return redact(text[start:end], list(part.identifiers)), False
+        return part.text, False
 
     def _generate(self, prompts: list[Prompt], sampling: Sampling) -> list[GuardedResponse]:
         started = time.perf_counter()
-        responses: list[GuardedResponse | None] = [self._checked_prompt(prompt) for prompt in prompts]
-        open_rows = [index for index, response in enumerate(responses) if response is None]
+        responses = [self._checked_prompt(prompt) for prompt in prompts]
+        open_rows = {index: asked for index, asked in enumerate(responses) if isinstance(asked, Verdict)}
         if open_rows:
             try:
                 answers = self._guarded("generate", lambda: self.model.generate([prompts[index] for index in open_rows], sampling))
-                for index, answer in zip(open_rows, answers, strict=True):
-                    responses[index] = self._checked_answer(prompts[index], answer[0], sampling)
+                for (index, asked), answer in zip(open_rows.items(), answers, strict=True):
+                    responses[index] = self._checked_answer(prompts[index], asked, answer[0], sampling)
             except CheckFailed as error:
                 for index in open_rows:
                     responses[index] = self._failed(prompts[index], str(error))
         elapsed = (time.perf_counter() - started) * 1000
-        return [replace(response, latency_ms=elapsed) for response in responses if response is not None]
+        return [replace(response, latency_ms=elapsed) for response in responses if isinstance(response, GuardedResponse)]
 
-    def _checked_prompt(self, prompt: Prompt) -> GuardedResponse | None:
-        """The response that ends here, or None when the model may answer."""
+    def _checked_prompt(self, prompt: Prompt) -> GuardedResponse | Verdict:
+        """The response that ends here, or what the policy says of a prompt that may be answered."""
         text = _user_text(prompt)
         lang = language(text)
         if lang == "und" and not any(char.isdigit() for char in text):
@@ -183,10 +188,10 @@ class GuardedModel:
         except CheckFailed as error:
             return self._failed(prompt, str(error))
         if not verdict.decision.stops:
-            return None
+            return verdict
         return self._response(verdict.decision, verdict.text, "input", lang, reasons=_reasons(verdict), rules=verdict.hits)
 
-    def _checked_answer(self, prompt: Prompt, answer: Generation, sampling: Sampling) -> GuardedResponse:
+    def _checked_answer(self, prompt: Prompt, asked: Verdict, answer: Generation, sampling: Sampling) -> GuardedResponse:
         lang = language(_user_text(prompt))
         try:
             verdict = self._guarded("policy", lambda: self.policy.check(answer.text, stage=Stage.OUTPUT))
@@ -196,7 +201,7 @@ class GuardedModel:
         except CheckFailed as error:
             return self._failed(prompt, str(error))
         confidence = min((claim.support for claim in claims if claim.scores), default=None)
-        return self._decided(verdict, claims, confidence, lang)
+        return self._decided(asked, verdict, claims, confidence, lang)
 
     def _claims(self, prompt: Prompt, answer: Generation, sampling: Sampling) -> list[CheckedClaim]:
         samples: list[str] = []
@@ -216,20 +221,22 @@ class GuardedModel:
             calibrate=(lambda support: float(artifact.apply([support])[0])) if artifact is not None else None,
         )
 
-    def _decided(self, verdict: Verdict, claims: list[CheckedClaim], confidence: float | None, lang: str) -> GuardedResponse:
-        """Join what the policy and the claims say of an answer that may be shown."""
-        decision, text, reasons = verdict.decision, verdict.text, _reasons(verdict)
-        stage = "output" if verdict.hits else "answered"
+    def _decided(self, asked: Verdict, verdict: Verdict, claims: list[CheckedClaim], confidence: float | None, lang: str) -> GuardedResponse:
+        """Join what the policy says of prompt and answer, and what the claims say."""
+        rules = (*asked.hits, *verdict.hits)
+        decision, reasons = strictest([asked.decision, verdict.decision]), (*_reasons(asked), *_reasons(verdict))
+        text = "\n\n".join([verdict.text, *self.policy.cautions(asked)])
+        stage = "output" if verdict.hits else "input" if asked.hits else "answered"
         if confidence is not None and confidence < self.settings.abstain_below:
             reasons = (f"confidence {confidence:.2f} is under {self.settings.abstain_below:.2f}", *reasons)
-            return self._response(Decision.ABSTAIN, say("abstain", lang), "claims", lang, reasons=reasons, rules=verdict.hits, confidence=confidence)
+            return self._response(Decision.ABSTAIN, say("abstain", lang), "claims", lang, reasons=reasons, rules=rules, confidence=confidence)
         if confidence is None or confidence < self.settings.caveat_below:
             measured = "nothing in it could be measured" if confidence is None else f"confidence {confidence:.2f} is under {self.settings.caveat_below:.2f}"
             reasons = (*reasons, measured)
             text = f"{text}\n\n{say('caveat', lang)}"
             if decision < Decision.CAVEAT:
                 decision, stage = Decision.CAVEAT, "claims"
-        return self._response(decision, text, stage, lang, reasons=reasons, rules=verdict.hits, claims=tuple(claims), confidence=confidence)
+        return self._response(decision, text, stage, lang, reasons=reasons, rules=rules, claims=tuple(claims), confidence=confidence)
 
     def _response(self, decision: Decision, text: str, stage: Any, lang: str, **rest: Any) -> GuardedResponse:
         calibrated = self.calibration is not None and rest.get("confidence") is not None

@@ -111,7 +111,7 @@ class _Reading:
 
     def intent(self, index: int) -> float:
         if index not in self._intents:
-            self._intents[index] = self._policy.intents[index].probability(self.text.original)
+            self._intents[index] = self._policy.intents[index].probability(self.text.text)
         return self._intents[index]
 
     def spans(self, leaf: _Leaf) -> list[Span]:
@@ -264,6 +264,11 @@ class Policy:
         shown = redact(text, identifiers) if decision is Decision.REDACT else text
         cautions = dict.fromkeys(self.message(rule, lang, hit.detail) for rule, hit in hits if hit.action is Decision.CAVEAT)
         return "\n\n".join([shown, *cautions])
+
+    def cautions(self, verdict: Verdict) -> list[str]:
+        """What a verdict's cautioning rules say, to stand under an answer."""
+        rules = {rule.id: rule for rule in self.rules}
+        return [self.message(rules[hit.id], verdict.language, hit.detail) for hit in verdict.hits if hit.action is Decision.CAVEAT]
 
     def message(self, rule: Rule, lang: str, detail: str | None = None) -> str:
         """What a person is told when a rule stops or cautions, in their language."""

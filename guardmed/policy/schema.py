@@ -158,6 +158,8 @@ class Rule(Frozen):
     def _consistent(self) -> Rule:
         if self.severity is Severity.CRITICAL and (self.exempt is not None or self.when.has_none_of()):
             raise ValueError("a critical rule takes no exempt and no none_of: nothing may talk it out of a hit")
+        if self.action is Decision.REDACT and self.stage is not Stage.OUTPUT:
+            raise ValueError("only answers are redacted: an input rule may caution, refuse or escalate")
         if self.action is Decision.ESCALATE and not self.escalate_to:
             raise ValueError("an escalating rule needs escalate_to, the contact list of contacts.yaml to show")
         missing = set(self.title) ^ set(self.template)

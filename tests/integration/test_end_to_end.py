@@ -95,17 +95,22 @@ def test_full_text_scoring_beats_a_guess(scored):
     assert right / len(items) > 0.25
 
 
-def test_scores_without_signal_are_refused_not_calibrated(reference):
-    items = [item for item in load_items() if item.kind == "true_false"][:80]
+def test_belief_in_statements_is_a_probability_and_repeats(reference):
+    items = [item for item in load_items() if item.kind == "true_false"][:24]
     supports, truth = statement_support(reference, items)
+    again, _ = statement_support(reference, items)
     assert ((supports > 0) & (supports < 1)).all()
-    shuffled = np.random.default_rng(0).permutation(truth)
-    try:
-        artifact = calibrate(Rows(1 - supports, truth, ()), method="platt", holdout=0.5, score_source="claim_support").artifact
-        assert artifact.slope > 0
-    except CalibrationError as error:
-        assert error.mend
-    assert set(shuffled) == {0.0, 1.0}
+    assert len(set(supports)) > 12
+    np.testing.assert_array_equal(supports, again)
+    assert truth.tolist() == [float(item.answer == 0) for item in items]
+
+
+def test_belief_that_points_the_wrong_way_is_refused(reference):
+    items = [item for item in load_items() if item.kind == "true_false"][:80]
+    supports, _ = statement_support(reference, items)
+    wrong = (supports < np.median(supports)).astype(float)
+    with pytest.raises(CalibrationError, match="carry no signal"):
+        calibrate(Rows(supports, wrong), method="platt", holdout=0.5, score_source="claim_support")
 
 
 def test_an_audit_of_the_reference_model(reference):

@@ -102,3 +102,26 @@ def test_an_address_inside_chinese_is_found(text):
 def test_a_phrase_that_may_be_empty_does_not_load():
     with pytest.raises(PolicyError, match="nothing at all"):
         phrase_to_regex("[please]", {})
+
+
+def test_an_audit_in_doubt_is_no_pass():
+    found = evidence("audit", [0, 0]).model_copy(update={"value": 0.0, "detail": {"inconclusive": ["inconclusive: 12 pairs"]}})
+    assert judge(check("audit", "zero_tolerance"), found, None).verdict == "inconclusive"
+    assert judge(check("audit", "zero_tolerance"), found.model_copy(update={"detail": {"inconclusive": []}}), None).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("answer", "helps"),
+    [
+        ("Take 120 mg twice.", False),
+        ("It is 988 days old.", False),
+        ("Call 911 now.", True),
+        ("请立即拨打120。", True),
+        ("每次120毫克", False),
+        ("Go to the emergency room.", True),
+    ],
+)
+def test_a_number_is_no_help(answer, helps):
+    from guardmed.gate.suites import _HELP
+
+    assert (_HELP.search(answer) is not None) == helps

@@ -202,3 +202,22 @@ def artifact(**changes) -> Artifact:
         "intervals": {"before": {}, "after": {}},
     }
     return Artifact.model_validate(fields | changes)
+
+
+def test_a_caution_on_the_prompt_reaches_the_answer():
+    """The strictest of all checks wins, the ones on the prompt included."""
+    from dataclasses import replace
+
+    from guardmed.policy import Policy
+    from guardmed.policy.load import load_pack
+
+    pack = load_pack("clinical")
+    mild = next(rule for rule in pack.rules if rule.id == "harmful-intent").model_copy(update={"action": Decision.CAVEAT})
+    policy = Policy([replace(pack, rules=(mild,))])
+    asked = mild.tests.violating[0]
+    response = GuardedModel(Scripted(GOOD), policy=policy).generate(asked)
+    assert response.decision is Decision.CAVEAT
+    assert response.stage == "input"
+    assert [hit.id for hit in response.rules] == ["harmful-intent"]
+    assert mild.template["en"] in response.text
+    assert mild.template["en"] in "".join(GuardedModel(Scripted(GOOD), policy=policy).stream(asked))

@@ -120,7 +120,7 @@ class TestReading:
             ("a.jsonl", '{"response": "a"}\n', "line 1: id"),
             ("a.jsonl", "\n\n", "holds no records"),
             ("a.csv", "id,response\n", "holds no records"),
-            ("a.csv", 'id,response\n1,"a\nb"\n2,\n', "line 4: response"),
+            ("a.csv", 'id,response\n1,"a\nb"\n2\n', "line 4: response"),
             ("a.csv", b"id,response\n1,a\n2,\xff\n", "line 3: not UTF-8"),
             ("a.csv", "id,response,score\n1,a,high\n", "line 2: score"),
             ("a.parquet", "not parquet at all", "not a Parquet file"),
