@@ -12,7 +12,7 @@ from guardmed.files import digest_value
 from guardmed.policy.dose import DoseFinder, ExcessDose
 from guardmed.policy.intent import IntentModel
 from guardmed.policy.load import Pack, load_packs
-from guardmed.policy.pattern import Matcher, phrase_to_regex
+from guardmed.policy.pattern import Matcher, Phrasebook
 from guardmed.policy.phi import Identifier, find_identifiers, redact
 from guardmed.policy.schema import Condition, Localised, Rule, Scope, Severity, Stage
 from guardmed.text import Normalised, Span, clauses, language, normalise, sentences
@@ -79,13 +79,23 @@ class _Node:
     none_of: tuple[_Node, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _CompiledRule:
+    """A rule with its compiled conditions, and the patterns without which it can't hold."""
+
+    rule: Rule
+    node: _Node
+    exempt: _Node | None
+    needed: frozenset[int]
+
+
 class _Reading:
     """One text being checked: each detector runs at most once over it."""
 
     def __init__(self, policy: Policy, text: Normalised) -> None:
         self.text = text
         self._policy = policy
-        self._patterns = policy.matcher.read(text.text)
+        self.patterns = policy.matcher.read(text.text)
         self._doses: dict[tuple[int, float], list[ExcessDose]] = {}
         self._intents: dict[int, float] = {}
         self._phi: dict[tuple[str, ...], list[Span]] = {}
@@ -116,7 +126,7 @@ class _Reading:
 
     def spans(self, leaf: _Leaf) -> list[Span]:
         if leaf.kind == "pattern":
-            return self._patterns.at(leaf.index)
+            return self.patterns.at(leaf.index)
         if leaf.kind == "dose":
             return [dose.span for dose in self.doses(leaf)]
         if leaf.kind == "intent":
@@ -177,21 +187,22 @@ class Policy:
         self.intents: list[IntentModel] = []
         self._contacts = {name: contact for pack in packs for name, contact in pack.contacts.contacts.items()}
         self._regexes: dict[str, int] = {}
-        self._compiled: list[tuple[Rule, _Node, _Node | None]] = []
+        self._compiled: list[_CompiledRule] = []
         for pack in packs:
+            self._phrases = Phrasebook(pack.terms)
             if pack.limits:
                 self.finders.append(DoseFinder(pack.limits))
             if pack.intent:
                 self.intents.append(pack.intent)
             for rule in pack.rules:
-                exempt = self._node(rule.exempt, pack) if rule.exempt else None
-                self._compiled.append((rule, self._node(rule.when, pack), exempt))
+                node, exempt = self._node(rule.when, pack), self._node(rule.exempt, pack) if rule.exempt else None
+                self._compiled.append(_CompiledRule(rule, node, exempt, frozenset(_needed(node))))
         self.matcher = Matcher(list(self._regexes))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """Every rule of every pack; two packs may hold rules of the same id, and both count."""
-        return tuple(rule for rule, _, _ in self._compiled)
+        return tuple(compiled.rule for compiled in self._compiled)
 
     @property
     def name(self) -> str:
@@ -222,8 +233,9 @@ class Policy:
         )
 
     def _hits(self, reading: _Reading, stage: Stage, lang: str) -> Iterator[tuple[Rule, RuleHit]]:
-        for rule, node, exempt in self._compiled:
-            if not rule.stage.covers(stage) or not reading.possible(node):
+        for compiled in self._compiled:
+            rule, node, exempt = compiled.rule, compiled.node, compiled.exempt
+            if not rule.stage.covers(stage) or not reading.patterns.may(compiled.needed) or not reading.possible(node):
                 continue
             for window in reading.windows(rule.scope):
                 spans = reading.evidence(node, window)
@@ -281,7 +293,7 @@ class Policy:
         leaves: list[_Leaf] = []
         if condition.phrase:
             phrases = [phrase for by_language in condition.phrase.values() for phrase in by_language]
-            leaves.append(self._pattern(phrase_to_regex(phrase, pack.terms) for phrase in phrases))
+            leaves.append(self._pattern(self._phrases.regex(phrase) for phrase in phrases))
         if condition.regex:
             leaves.append(self._pattern(regex for by_language in condition.regex.values() for regex in by_language))
         if condition.dose:
@@ -318,6 +330,13 @@ def load_policy(spec: str) -> Policy:
         A pack is unknown or broken.
     """
     return Policy(load_packs(spec))
+
+
+def _needed(node: _Node) -> Iterator[int]:
+    """Patterns that must all occur; alternatives are left out."""
+    yield from (leaf.index for leaf in node.leaves if leaf.kind == "pattern")
+    for child in node.all_of:
+        yield from _needed(child)
 
 
 def _leaves(node: _Node) -> Iterator[_Leaf]:

@@ -35,62 +35,80 @@ _CHINESE_GAP = r"[^。！？!?；\n]{0,12}?"
 _MAX_DEPTH = 4
 
 
-def phrase_to_regex(phrase: str, terms: Mapping[str, Iterable[str]], _depth: int = 0) -> str:
-    """Translate one phrase to RE2 syntax.
+def phrase_to_regex(phrase: str, terms: Mapping[str, Iterable[str]]) -> str:
+    """Translate one phrase; see :class:`Phrasebook` for many."""
+    return Phrasebook(terms).regex(phrase)
+
+
+class Phrasebook:
+    """Translates phrases to RE2 syntax, each word list once.
 
     Parameters
     ----------
-    phrase : str
-        In the language above.
     terms : mapping of str to iterable of str
         The pack's word lists for ``<name>``.
-
-    Raises
-    ------
-    PolicyError
-        Unbalanced brackets, an unknown word list, or an empty phrase.
     """
-    if not phrase.strip():
-        raise PolicyError("An empty phrase matches everything.", mend="Remove it or write words.")
-    if _depth > _MAX_DEPTH:
-        raise PolicyError(f"The phrase {phrase!r} nests word lists more than {_MAX_DEPTH} deep.", mend="Does a list contain itself?")
-    chinese = _CJK.search(phrase) is not None
-    parts, rest = _sequence(list(_TOKEN.findall(phrase.strip())), 0, phrase, terms, chinese, _depth)
-    if rest != len(_TOKEN.findall(phrase.strip())):
-        raise PolicyError(f"The phrase {phrase!r} has a bracket that was never opened.", mend="Balance ( ) and [ ].")
-    if _depth == 0 and re2.fullmatch(parts, "", options=_options()):
-        raise PolicyError(f"The phrase {phrase!r} matches nothing at all as well.", mend="Put a word outside its brackets.")
-    return parts
 
+    def __init__(self, terms: Mapping[str, Iterable[str]]) -> None:
+        self._terms = terms
+        self._lists: dict[str, str] = {}
 
-def _sequence(tokens: list[str], at: int, phrase: str, terms: Mapping[str, Iterable[str]], chinese: bool, depth: int) -> tuple[str, int]:
-    """Alternatives of sequences up to a closing bracket; returns the regex and where it stopped."""
-    branches: list[str] = []
-    pieces: list[tuple[str, bool]] = []  # regex, may it be absent
-    while at < len(tokens):
-        token = tokens[at]
-        if token in (")", "]"):
-            break
-        at += 1
-        if token.isspace():
-            continue
-        if token == "|":
-            branches.append(_join(pieces, chinese))
-            pieces = []
-        elif token in ("(", "["):
-            inner, at = _sequence(tokens, at, phrase, terms, chinese, depth)
-            if at >= len(tokens) or tokens[at] != (")" if token == "(" else "]"):
-                raise PolicyError(f"The phrase {phrase!r} has a bracket that is never closed.", mend="Balance ( ) and [ ].")
+    def regex(self, phrase: str, *, _depth: int = 0) -> str:
+        """Translate one phrase.
+
+        Raises
+        ------
+        PolicyError
+            Unbalanced brackets, an unknown word list, or an empty phrase.
+        """
+        if not phrase.strip():
+            raise PolicyError("An empty phrase matches everything.", mend="Remove it or write words.")
+        if _depth > _MAX_DEPTH:
+            raise PolicyError(f"The phrase {phrase!r} nests word lists more than {_MAX_DEPTH} deep.", mend="Does a list contain itself?")
+        tokens = _TOKEN.findall(phrase.strip())
+        parts, rest = self._sequence(tokens, 0, phrase, _CJK.search(phrase) is not None, _depth)
+        if rest != len(tokens):
+            raise PolicyError(f"The phrase {phrase!r} has a bracket that was never opened.", mend="Balance ( ) and [ ].")
+        return parts
+
+    def _sequence(self, tokens: list[str], at: int, phrase: str, chinese: bool, depth: int) -> tuple[str, int]:
+        """Alternatives of sequences up to a closing bracket; returns the regex and where it stopped."""
+        branches: list[str] = []
+        pieces: list[tuple[str, bool]] = []  # regex, may it be absent
+        while at < len(tokens):
+            token = tokens[at]
+            if token in (")", "]"):
+                break
             at += 1
-            pieces.append((f"(?:{inner})", token == "["))
-        elif token == "...":
-            pieces.append((_CHINESE_GAP if chinese else _ENGLISH_GAP, False))
-        elif token.startswith("<") and token.endswith(">"):
-            pieces.append((_term(token[1:-1], phrase, terms, depth), False))
-        else:
-            pieces.append((_word(token), False))
-    branches.append(_join(pieces, chinese))
-    return "|".join(branches), at
+            if token.isspace():
+                continue
+            if token == "|":
+                branches.append(_join(pieces, chinese))
+                pieces = []
+            elif token in ("(", "["):
+                inner, at = self._sequence(tokens, at, phrase, chinese, depth)
+                if at >= len(tokens) or tokens[at] != (")" if token == "(" else "]"):
+                    raise PolicyError(f"The phrase {phrase!r} has a bracket that is never closed.", mend="Balance ( ) and [ ].")
+                at += 1
+                pieces.append((f"(?:{inner})", token == "["))
+            elif token == "...":
+                pieces.append((_CHINESE_GAP if chinese else _ENGLISH_GAP, False))
+            elif token.startswith("<") and token.endswith(">"):
+                pieces.append((self._list(token[1:-1], phrase, depth), False))
+            else:
+                pieces.append((_word(token), False))
+        branches.append(_join(pieces, chinese))
+        return "|".join(branches), at
+
+    def _list(self, name: str, phrase: str, depth: int) -> str:
+        if name not in self._terms:
+            known = ", ".join(sorted(self._terms)) or "none"
+            raise PolicyError(f"The phrase {phrase!r} names the word list <{name}>, which does not exist.", mend=f"Known: {known}.")
+        if name not in self._lists:
+            # Longest first, because RE2 takes the leftmost alternative.
+            words = sorted(set(self._terms[name]), key=lambda word: (-len(word), word))
+            self._lists[name] = "(?:" + "|".join(self.regex(word, _depth=depth + 1) for word in words) + ")"
+        return self._lists[name]
 
 
 def _join(pieces: list[tuple[str, bool]], chinese: bool) -> str:
@@ -108,15 +126,6 @@ def _join(pieces: list[tuple[str, bool]], chinese: bool) -> str:
             out += (between if pending else "") + regex
             pending = True
     return out
-
-
-def _term(name: str, phrase: str, terms: Mapping[str, Iterable[str]], depth: int) -> str:
-    if name not in terms:
-        known = ", ".join(sorted(terms)) or "none"
-        raise PolicyError(f"The phrase {phrase!r} names the word list <{name}>, which does not exist.", mend=f"Known: {known}.")
-    # Longest first, because RE2 takes the leftmost alternative.
-    words = sorted(set(terms[name]), key=lambda word: (-len(word), word))
-    return "(?:" + "|".join(phrase_to_regex(word, terms, depth + 1) for word in words) + ")"
 
 
 def _word(token: str) -> str:
@@ -172,6 +181,9 @@ class Matcher:
         self._filter.Compile()
         # The filter owns the compiled expressions, and lives as long as they do.
         self._single = [self._filter.re(index) for index in range(len(regexes) + 1)]
+        for regex, single in zip(regexes, self._single, strict=False):
+            if single.fullmatch(b""):
+                raise PolicyError(f"The pattern {regex!r} also matches where nothing stands.", mend="Put a word outside its optional parts.")
 
     def read(self, text: str) -> Occurrences:
         """Prepare a text to be asked about."""
@@ -197,6 +209,10 @@ class Occurrences:
         self._data = text.encode("utf-8", "replace")
         self._ascii = len(self._data) == len(text)
         self._found: dict[int, list[Span]] = {}
+
+    def may(self, indices: frozenset[int]) -> bool:
+        """Whether all of some expressions could occur; false is certain."""
+        return self._candidates is None or indices <= self._candidates
 
     def at(self, index: int) -> list[Span]:
         """Every place of one expression, in order."""

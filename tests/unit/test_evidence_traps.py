@@ -13,7 +13,7 @@ from guardmed.gate.checks import judge
 from guardmed.gate.config import Check
 from guardmed.gate.evidence import Evidence, ItemOutcome
 from guardmed.gate.scan import scan
-from guardmed.policy.pattern import phrase_to_regex
+from guardmed.policy.pattern import Matcher, phrase_to_regex
 from guardmed.policy.phi import find_identifiers
 
 
@@ -100,8 +100,8 @@ def test_an_address_inside_chinese_is_found(text):
 
 
 def test_a_phrase_that_may_be_empty_does_not_load():
-    with pytest.raises(PolicyError, match="nothing at all"):
-        phrase_to_regex("[please]", {})
+    with pytest.raises(PolicyError, match="where nothing stands"):
+        Matcher([phrase_to_regex("[please]", {})])
 
 
 def test_an_audit_in_doubt_is_no_pass():
