@@ -1,0 +1,1 @@
+"""Trains the intent model of the clinical pack: examples, a large teacher, a small student."""
