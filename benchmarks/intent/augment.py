@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 import numpy as np
-from intent.examples import ASIDES, LEADS, Example
 from numpy.typing import NDArray
+
+from intent.examples import ASIDES, LEADS, Example
 
 NEIGHBOURS = 12
 EXCHANGED = 0.25

@@ -13,17 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from intent.augment import Augmenter, wrapped
-from intent.examples import ROOT, Example, folded
-from intent.teacher import Teacher, batches, judged, padded, pooled
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
 
+from intent.augment import Augmenter, wrapped
+from intent.examples import ROOT, Example, folded
+from intent.teacher import Teacher, batches, judged, padded, pooled
+
 PIECES = 24_000
 INPUT, HIDDEN, INNER, HEADS, LAYERS, PLACES = 128, 256, 512, 4, 3, 128
-VARIANTS = 6
-EPOCHS = 8
+VARIANTS = 5
+EPOCHS = 5
 BATCH = 128
 RATE = 1e-3
 PAD, UNKNOWN = 0, 1

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from intent.examples import Example, folded
-from intent.augment import wrapped
 from numpy.typing import NDArray
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
+
+from intent.augment import wrapped
+from intent.examples import Example, folded
 
 LONGEST = 96
 BATCH = 32

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from guardmed.cli.options import EncoderOption, JudgeOption
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -20,15 +22,18 @@ PolicyOption = Annotated[str, typer.Option("--policy", help="Policy packs, comma
 
 
 @app.command("prompts")
-def prompts(records: Records, out: Out = "-", policy: PolicyOption = "clinical") -> None:
+def prompts(
+    records: Records, out: Out = "-", policy: PolicyOption = "clinical", encoder: EncoderOption = None, judge: JudgeOption = None
+) -> None:
     """Decide for each prompt whether a model may answer it."""
+    from guardmed.cli.console import backends
     from guardmed.policy import Stage, load_policy
     from guardmed.records import Record
 
     class Prompt(Record):
         prompt: str
 
-    compiled = load_policy(policy)
+    compiled = load_policy(policy, backends=backends(encoder=encoder, judge=judge))
 
     def decide(record: Prompt) -> dict[str, Any]:
         started = time.perf_counter()
@@ -45,8 +50,11 @@ def prompts(records: Records, out: Out = "-", policy: PolicyOption = "clinical")
 
 
 @app.command("responses")
-def responses(records: Records, out: Out = "-", policy: PolicyOption = "clinical") -> None:
+def responses(
+    records: Records, out: Out = "-", policy: PolicyOption = "clinical", encoder: EncoderOption = None, judge: JudgeOption = None
+) -> None:
     """Decide for each answer whether it may be shown, and what of it."""
+    from guardmed.cli.console import backends
     from guardmed.policy import Stage, load_policy
     from guardmed.records import Record
 
@@ -54,7 +62,7 @@ def responses(records: Records, out: Out = "-", policy: PolicyOption = "clinical
         response: str
         prompt: str | None = None
 
-    compiled = load_policy(policy)
+    compiled = load_policy(policy, backends=backends(encoder=encoder, judge=judge))
 
     def decide(record: Response) -> dict[str, Any]:
         started = time.perf_counter()

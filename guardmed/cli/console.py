@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from guardmed.models.gguf import Progress
+    from guardmed.policy import Backends
     from guardmed.reporting import Table
 
 _STYLES = {"fail": "bold red", "pass": "bold green", "inconclusive": "bold yellow", "plain": ""}
@@ -65,6 +66,20 @@ def loading(spec: str) -> Iterator[Progress]:
             update(title=f"Preparing {spec}: {step}", completed=round(100 * share))
 
         yield report
+
+
+def backends(*, encoder: str | None, judge: str | None) -> Backends:
+    """Models for the rules that need one, from their names."""
+    from guardmed.policy import Backends
+    from guardmed.policy.similar import SentenceEncoder
+
+    model = None
+    if judge:
+        from guardmed.models import load_model
+
+        with loading(judge) as report:
+            model = load_model(judge, progress=report)
+    return Backends(encoder=SentenceEncoder(encoder) if encoder else None, judge=model)
 
 
 def render(table: Table) -> Any:

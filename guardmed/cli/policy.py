@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from guardmed.cli.options import EncoderOption, JudgeOption
+
+if TYPE_CHECKING:
+    from guardmed.policy import Policy
 
 app = typer.Typer(help="Clinical policy packs: list, show, lint, test.", no_args_is_help=True, rich_markup_mode="rich")
 PackArgument = Annotated[str, typer.Argument(help="Packs, comma-separated names or folders.")]
@@ -66,19 +72,45 @@ def lint(pack: PackArgument = "clinical") -> None:
 
 
 @app.command("test")
-def test(pack: PackArgument = "clinical") -> None:
+def test(
+    pack: PackArgument = "clinical",
+    mutate: Annotated[bool, typer.Option("--mutate", help="Also disguise the violating tests in every known way and count what is still stopped.")] = False,
+    encoder: EncoderOption = None,
+    judge: JudgeOption = None,
+) -> None:
     """Run every rule's own tests."""
-    from guardmed.cli.console import out, render
+    from guardmed.cli.console import backends, out, render
     from guardmed.policy import load_policy
     from guardmed.policy.trial import run_trials
     from guardmed.reporting import Cell, Table
 
-    policy = load_policy(pack)
+    policy = load_policy(pack, backends=backends(encoder=encoder, judge=judge))
     results = run_trials(policy)
     failed = [result for result in results if not result.passed]
     if failed:
         rows: list[list[str | Cell]] = [[r.rule, r.kind.replace("_", " "), r.language, Cell(r.text, "fail")] for r in failed]
         out().print(render(Table("Failed tests", ["Rule", "Kind", "Language", "Text"], rows)))
     out().print(f"{len(results) - len(failed)} of {len(results)} tests of {len(policy.rules)} rules passed")
+    if mutate:
+        _mutate(policy)
     if failed:
         raise typer.Exit(1)
+
+
+def _mutate(policy: Policy) -> None:
+    from guardmed.cli.console import out, progress, render
+    from guardmed.policy.mutate import survivals
+    from guardmed.policy.schema import Stage
+    from guardmed.reporting import Table
+
+    texts = [text for rule in policy.rules if rule.stage.covers(Stage.INPUT) for text in rule.tests.violating]
+    with progress("Disguising", total=len(texts)) as update:
+
+        def watched() -> Iterator[str]:
+            for text in texts:
+                yield text
+                update()
+
+        found = survivals(policy, watched())
+    rows = [[item.transformation, item.language, f"{item.still} of {item.plain}", f"{item.share:.1%}"] for item in found]
+    out().print(render(Table("Still stopped when disguised", ["Transformation", "Language", "Stopped", "Share"], rows)))

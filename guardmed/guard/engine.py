@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -18,8 +19,10 @@ from guardmed.guard.response import GuardedResponse
 from guardmed.guard.settings import GuardSettings
 from guardmed.models.base import Generation, LanguageModel, Message, Prompt, Sampling
 from guardmed.models.prompting import as_messages
-from guardmed.policy import Policy, Stage, Verdict, load_policy
+from guardmed.policy import Backends, Policy, Stage, Verdict, load_policy
 from guardmed.policy.phi import redact
+from guardmed.policy.similar import SentenceEncoder
+from guardmed.spans import span
 from guardmed.text import language, sentences
 
 log = logging.getLogger(__name__)
@@ -58,11 +61,15 @@ class GuardedModel:
         settings: GuardSettings | None = None,
     ) -> None:
         self.model = model
-        self.policy = load_policy(policy) if isinstance(policy, str) else policy
         self.settings = settings or GuardSettings()
+        self.policy = load_policy(policy, backends=self._backends()) if isinstance(policy, str) else policy
         self.calibration = load_artifact(Path(calibration)) if isinstance(calibration, (str, Path)) else calibration
         if self.calibration is not None:
             self.calibration.check(fingerprint=model.fingerprint, score_source="claim_support")
+
+    def _backends(self) -> Backends:
+        """What rules may lean on: the guarded model as judge, and the encoder of the settings."""
+        return Backends(encoder=SentenceEncoder(self.settings.encoder) if self.settings.encoder else None, judge=self.model)
 
     @classmethod
     def from_pretrained(cls, spec: str, *, adapter: str | Path | None = None, trust_remote_code: bool = False, **options: Any) -> GuardedModel:
@@ -98,6 +105,14 @@ class GuardedModel:
             An empty or malformed prompt, one longer than the model can read, or a keyword that a
             guarded generation can't take.
         """
+        with span("generate", model=self.model.name, policy=self.policy.digest):
+            return self._generated(prompts, keywords)
+
+    async def agenerate(self, prompts: Any, **keywords: Any) -> Any:
+        """:meth:`generate` in a thread of its own, for an event loop; the same engine, the same answers."""
+        return await asyncio.to_thread(lambda: self.generate(prompts, **keywords))
+
+    def _generated(self, prompts: Any, keywords: dict[str, Any]) -> Any:
         single = _is_single(prompts)
         batch: list[Prompt] = [prompts] if single else list(prompts)
         for prompt in batch:
@@ -105,7 +120,7 @@ class GuardedModel:
         responses = self._generate(batch, sampling_from(keywords))
         return responses[0] if single else responses
 
-    def stream(self, prompt: Prompt, **keywords: Any) -> Iterator[str]:
+    def stream(self, prompt: Prompt, **keywords: Any) -> Generator[str]:
         """Sentences of one answer, each released only after it was checked.
 
         Ends with what is said instead when a sentence breaks the policy; sentences before it were
@@ -148,12 +163,21 @@ class GuardedModel:
             if close is not None:
                 close()
 
+    async def astream(self, prompt: Prompt, **keywords: Any) -> AsyncIterator[str]:
+        """:meth:`stream` for an event loop: each sentence is made and checked in a thread."""
+        pieces = self.stream(prompt, **keywords)
+        try:
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                yield piece
+        finally:
+            await asyncio.to_thread(pieces.close)
+
     def _released(self, text: str, start: int, end: int, lang: str) -> tuple[str, bool]:
         """What may be shown of the next part of a stream, and whether the stream ends there."""
         try:
             # Rules may look across sentences, so what is already out is read again with the new.
-            verdict = self._guarded("policy", lambda: self.policy.check(text[:end], stage=Stage.OUTPUT))
-            part = self._guarded("policy", lambda: self.policy.check(text[start:end], stage=Stage.OUTPUT))
+            verdict = self._policy(text[:end], Stage.OUTPUT)
+            part = self._policy(text[start:end], Stage.OUTPUT)
         except CheckFailed:
             return say("check_failed", lang), True
         if verdict.decision.stops:
@@ -168,7 +192,8 @@ class GuardedModel:
         open_rows = {index: asked for index, asked in enumerate(responses) if isinstance(asked, Verdict)}
         if open_rows:
             try:
-                answers = self._guarded("generate", lambda: self.model.generate([prompts[index] for index in open_rows], sampling))
+                with span("model", prompts=len(open_rows)):
+                    answers = self._guarded("generate", lambda: self.model.generate([prompts[index] for index in open_rows], sampling))
                 for (index, asked), answer in zip(open_rows.items(), answers, strict=True):
                     responses[index] = self._checked_answer(prompts[index], asked, answer[0], sampling)
             except CheckFailed as error:
@@ -184,7 +209,7 @@ class GuardedModel:
         if lang == "und" and not any(char.isdigit() for char in text):
             return self._response(Decision.ABSTAIN, say("no_text", lang), "input", lang, reasons=("the prompt holds no words",))
         try:
-            verdict = self._guarded("policy", lambda: self.policy.check(text, stage=Stage.INPUT))
+            verdict = self._policy(text, Stage.INPUT)
         except CheckFailed as error:
             return self._failed(prompt, str(error))
         if not verdict.decision.stops:
@@ -194,14 +219,23 @@ class GuardedModel:
     def _checked_answer(self, prompt: Prompt, asked: Verdict, answer: Generation, sampling: Sampling) -> GuardedResponse:
         lang = language(_user_text(prompt))
         try:
-            verdict = self._guarded("policy", lambda: self.policy.check(answer.text, stage=Stage.OUTPUT))
+            verdict = self._policy(answer.text, Stage.OUTPUT)
             if verdict.decision.stops:
                 return self._response(verdict.decision, verdict.text, "output", lang, reasons=_reasons(verdict), rules=verdict.hits)
-            claims = self._guarded("claims", lambda: self._claims(prompt, answer, sampling))
+            with span("claims") as step:
+                claims = self._guarded("claims", lambda: self._claims(prompt, answer, sampling))
+                step.set(claims=len(claims))
         except CheckFailed as error:
             return self._failed(prompt, str(error))
         confidence = min((claim.support for claim in claims if claim.scores), default=None)
         return self._decided(asked, verdict, claims, confidence, lang)
+
+    def _policy(self, text: str, stage: Stage) -> Verdict:
+        """What the policy says of a prompt or an answer; ``CheckFailed`` where it can't say."""
+        with span("policy", stage=stage.value, text=text if self.settings.trace_text else None) as step:
+            verdict = self._guarded("policy", lambda: self.policy.check(text, stage=stage))
+            step.set(decision=verdict.decision.value, rules=[hit.id for hit in verdict.hits], language=verdict.language)
+            return verdict
 
     def _claims(self, prompt: Prompt, answer: Generation, sampling: Sampling) -> list[CheckedClaim]:
         samples: list[str] = []

@@ -22,12 +22,18 @@ class GuardSettings(Frozen):
         Answers drawn for ``consistency``.
     caveat_below, abstain_below : float
         Confidence under which the answer carries a caution, or is not shown at all.
+    encoder : str or None
+        Sentence encoder for rules with ``similar``: a folder or a hub id.
+    trace_text : bool
+        Whether OpenTelemetry spans carry prompts and answers; leave it off where patients write.
     """
 
     checks: tuple[Check, ...] = ("token", "p_true")
     samples: int = Field(default=5, ge=2, le=50)
     caveat_below: float = Field(default=0.6, ge=0, le=1)
     abstain_below: float = Field(default=0.2, ge=0, le=1)
+    encoder: str | None = None
+    trace_text: bool = False
 
     @model_validator(mode="after")
     def _ordered(self) -> GuardSettings:

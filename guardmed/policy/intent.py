@@ -10,9 +10,12 @@ whether a dose is too high is for the limit table, and an aim that stands nowher
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from guardmed.errors import PolicyError
@@ -22,6 +25,7 @@ from guardmed.text import normalise
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from threadpoolctl import ThreadpoolController
     from tokenizers import Tokenizer
 
     Floats = NDArray[np.float32]
@@ -29,6 +33,24 @@ if TYPE_CHECKING:
 # A request hidden in a long text must not be thinned out by the rest: long texts are read in parts that overlap.
 PART = 96
 _SPACES = re.compile(r"\s+")
+
+
+# Several threads on matrices this small wait for one another longer than they compute, on a busy machine a hundred times.
+# The number of threads is the process's, so two texts must not be read at once: each would put back what the other set.
+_COMPUTING = Lock()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    with _COMPUTING, _controller().limit(limits=1):
+        yield
+
+
+@lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 @dataclass(frozen=True)
@@ -71,7 +93,8 @@ class IntentModel:
         if not ids:
             return 0.0
         parts = [ids[at : at + PART] for at in range(0, max(1, len(ids) - PART // 2), PART // 2)] if len(ids) > PART else [ids]
-        logit = max(_logit(network, np.array(part)) for part in parts)
+        with _one_thread():
+            logit = max(_logit(network, np.array(part)) for part in parts)
         return float(1 / (1 + np.exp(-np.float64(logit))))
 
     @cached_property
@@ -90,8 +113,10 @@ class IntentModel:
             network = _Network(tokenizer, {name: _laid_out(name, array) for name, array in weights.items()}, heads)
             _logit(network, np.zeros(2, dtype=np.int64))
         # tokenizers raises a bare Exception for bytes that are no tokenizer.
-        except Exception as error:
-            raise PolicyError(f"{self._path} can't be read: {type(error).__name__}: {error}.", mend="Train it again: python benchmarks/train_intent.py") from None
+        except Exception as error:  # noqa: BLE001
+            raise PolicyError(
+                f"{self._path} can't be read: {type(error).__name__}: {error}.", mend="Train it again: python benchmarks/train_intent.py"
+            ) from None
         return network
 
 

@@ -1,4 +1,4 @@
-"""The dose limit table: quantities with units, and the limits of each drug."""
+"""The dose limit table: numbers, quantities with units, and the limits of each drug."""
 
 from __future__ import annotations
 
@@ -23,6 +23,80 @@ _UNITS = {
     "mmol": ("substance", 1.0),
 }
 _QUANTITY = re.compile(r"^(\d+(?:\.\d+)?) (mcg|mg|g|mL|IU|mmol|units)$")
+
+_ONES = dict(zip(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), range(1, 10), strict=True))
+_TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ENGLISH = {"a": 1, "an": 1, **_ONES} | dict(zip(_TEENS, range(10, 20), strict=True)) | dict(zip(_TENS, range(20, 100, 10), strict=True))
+_SCALES = {"dozen": 12, "hundred": 100, "thousand": 1000}
+_HAN_DIGITS = {"零": 0, "半": 0.5, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
+_HAN_SCALES = {"十": 10, "百": 100, "千": 1000}
+# No amount is larger; a longer number is a trick or a mistake, and still far too much.
+_LARGEST = 1e9
+
+_SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(_ONES)}))?|{'|'.join(_TEENS)}|{'|'.join(_ONES)})"
+_WORDS = (
+    rf"(?:an?|{_SMALL}) (?:hundred|thousand|dozen)(?: (?:and )?{_SMALL}(?: hundred)?(?: (?:and )?{_SMALL})?)?"
+    rf"|half(?: an?)?|{_SMALL}(?: and a half)?|an?"
+)
+# The fraction slash comes from characters such as "½", which follow a whole number without a space.
+_DIGITS = r"(?:\d+ )?[1-9]/[234]|\d*[1-9]⁄[1-9]|\d{1,3}(?:[, ]\d{3})+|\d+(?:\.\d+)?(?: and a half)?|\.\d+"
+NUMBER = rf"(?:{_DIGITS}|\b(?:{_WORDS})\b|半|[一二两三四五六七八九十百千][零一二两三四五六七八九十百千]*)"
+"""A number in digits, English words or Chinese characters, in RE2 syntax."""
+A_NUMBER = re.compile(NUMBER, re.IGNORECASE)
+"""The same, for reading a few words."""
+
+
+def number(words: str) -> float:
+    """Value of a number in digits, English words or Chinese characters; of a range, its upper end."""
+    words = " ".join(words.lower().split())
+    half = words.endswith(" and a half")
+    words = words.removesuffix(" and a half")
+    if words[:1].isdecimal() or words[:1] == ".":
+        value = _digits(words)
+    elif words[:1].isascii():
+        value = _english(words)
+    else:
+        value = _chinese(words)
+    return min(value + 0.5 * half, _LARGEST)
+
+
+def _digits(words: str) -> float:
+    whole, slash, below = words.replace("⁄", "/").partition("/")
+    if slash:
+        # "1 1/2" and "1½", folded to "11⁄2", are both one and a half.
+        return float(whole[:-1].strip() or 0) + float(whole[-1]) / float(below)
+    return float(words.replace(",", "").replace(" ", ""))
+
+
+def _english(words: str) -> float:
+    total, current = 0.0, 0.0
+    for word in words.replace("-", " ").split():
+        if word == "half":
+            return 0.5
+        if word in _SCALES:
+            current = (current or 1.0) * _SCALES[word]
+            if word == "thousand":
+                total, current = total + current, 0.0
+        else:
+            current += _ENGLISH.get(word, 0)
+    return total + current
+
+
+def _chinese(words: str) -> float:
+    total, current = 0.0, 0.0
+    for char in words:
+        if char in _HAN_SCALES:
+            total += (current or 1.0) * _HAN_SCALES[char]
+            current = 0.0
+        else:
+            current = float(_HAN_DIGITS.get(char, 0))
+    return total + current
+
+
+def upper(words: str) -> float:
+    """Upper end of a range, or the number itself."""
+    return number([match.group() for match in A_NUMBER.finditer(words)][-1])
 
 
 class Quantity(Frozen):

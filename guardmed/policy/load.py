@@ -10,7 +10,8 @@ from guardmed.errors import PolicyError
 from guardmed.files import digest_value
 from guardmed.policy.intent import IntentModel
 from guardmed.policy.limits import DoseLimits
-from guardmed.policy.schema import Contacts, Manifest, Rule, RuleFile, Terms
+from guardmed.policy.pinyin import PinyinTable
+from guardmed.policy.schema import Contacts, Manifest, Rule, RuleFile, Severity, Terms
 from guardmed.resources import data_folder
 
 
@@ -27,6 +28,7 @@ class Pack:
     contacts : Contacts
     limits : DoseLimits or None
     intent : IntentModel or None
+    pinyin : PinyinTable or None
     folder : Path
     """
 
@@ -36,6 +38,7 @@ class Pack:
     contacts: Contacts
     limits: DoseLimits | None
     intent: IntentModel | None
+    pinyin: PinyinTable | None
     folder: Path
 
     @property
@@ -47,6 +50,7 @@ class Pack:
                 "terms": self.terms,
                 "contacts": self.contacts.model_dump(mode="json"),
                 "intent": self.intent.digest if self.intent else None,
+                "pinyin": self.pinyin.digest if self.pinyin else None,
                 "limits": self.limits.model_dump(mode="json") if self.limits else None,
             }
         )
@@ -85,41 +89,75 @@ def load_pack(name: str | Path) -> Pack:
     if not (folder / "pack.yaml").is_file():
         raise PolicyError(f"There is no policy pack {str(name)!r}.", mend=f"Known: {', '.join(pack_names())}; or name a folder that holds a pack.yaml.")
     manifest = read_yaml(folder / "pack.yaml", Manifest, error=PolicyError)
+    base = _base(manifest, folder)
     files = sorted((folder / "rules").glob("*.yaml"))
-    rules = tuple(rule for file in files for rule in read_yaml(file, RuleFile, error=PolicyError).rules)
+    rules = (*_changed(manifest, base), *(rule for file in files for rule in read_yaml(file, RuleFile, error=PolicyError).rules))
     if not rules:
         raise PolicyError(f"The pack {folder} has no rules.", mend="Put YAML files into its rules/ folder.")
     _unique(rules, folder)
-    contacts = read_yaml(_beside(folder, "contacts.yaml"), Contacts, error=PolicyError)
+    shared = base.folder if base else data_folder("policies") / "clinical"
+    contacts = read_yaml(_own_or(folder, shared, "contacts.yaml"), Contacts, error=PolicyError)
     for rule in rules:
         if rule.escalate_to and rule.escalate_to not in contacts.contacts:
             raise PolicyError(
                 f"{folder}: rule {rule.id} escalates to {rule.escalate_to!r}, which contacts.yaml does not list.",
                 mend=f"Known: {', '.join(sorted(contacts.contacts))}.",
             )
-    intent_file = _beside(folder, "intent.npz")
-    limits_file = _beside(folder, "dose_limits.yaml")
+    limits_file, intent_file, pinyin_file = (_own_or(folder, shared, name) for name in ("dose_limits.yaml", "intent.npz", "pinyin.tsv.gz"))
     return Pack(
         manifest=manifest,
         rules=rules,
-        terms=_terms(_beside(folder, "terms")),
+        terms=_terms(folder, shared),
         contacts=contacts,
         limits=read_yaml(limits_file, DoseLimits, error=PolicyError) if limits_file.is_file() else None,
         intent=IntentModel(intent_file) if intent_file.is_file() else None,
+        pinyin=PinyinTable(pinyin_file) if pinyin_file.is_file() else None,
         folder=folder,
     )
 
 
-def _beside(folder: Path, name: str) -> Path:
-    """A pack's own file, else the clinical pack's: word lists, contacts and limits are shared."""
+def _base(manifest: Manifest, folder: Path) -> Pack | None:
+    if manifest.extends is None:
+        if manifest.changes:
+            raise PolicyError(f"{folder / 'pack.yaml'} changes rules but extends no pack.", mend="Say which: extends: clinical.")
+        return None
+    if manifest.extends == folder.name:
+        raise PolicyError(f"{folder / 'pack.yaml'} extends itself.", mend="Name another pack.")
+    base = load_pack(manifest.extends)
+    if base.manifest.extends:
+        raise PolicyError(f"{folder / 'pack.yaml'} extends {base.manifest.id}, which extends another.", mend=f"Extend {base.manifest.extends}.")
+    return base
+
+
+def _changed(manifest: Manifest, base: Pack | None) -> tuple[Rule, ...]:
+    """The rules taken over, some with another action.
+
+    Raises
+    ------
+    PolicyError
+        A change names a rule that is not there or is critical.
+    """
+    rules = {rule.id: rule for rule in base.rules} if base else {}
+    for change in manifest.changes:
+        rule = rules.get(change.rule)
+        if rule is None:
+            raise PolicyError(f"The pack {manifest.id} changes {change.rule!r}, which {manifest.extends} does not have.", mend="Correct the id.")
+        if rule.severity is Severity.CRITICAL:
+            raise PolicyError(f"The pack {manifest.id} changes {change.rule!r}, which is critical.", mend="Critical rules are the same in every pack.")
+        rules[change.rule] = Rule.model_validate(rule.model_dump() | {"action": change.action})
+    return tuple(rules.values())
+
+
+def _own_or(folder: Path, shared: Path, name: str) -> Path:
+    """A pack's own file, else that of the pack it builds on."""
     own = folder / name
-    return own if own.exists() else data_folder("policies") / "clinical" / name
+    return own if own.exists() else shared / name
 
 
-def _terms(folder: Path) -> dict[str, list[str]]:
-    """Word lists of every file in a ``terms`` folder; a list may not stand in two files."""
+def _terms(folder: Path, shared: Path) -> dict[str, list[str]]:
+    """Word lists of both ``terms`` folders; a list may not stand in two files."""
     terms: dict[str, list[str]] = {}
-    for file in sorted(folder.glob("*.yaml")):
+    for file in dict.fromkeys([*sorted((shared / "terms").glob("*.yaml")), *sorted((folder / "terms").glob("*.yaml"))]):
         more = read_yaml(file, Terms, error=PolicyError).merged()
         twice = sorted(set(terms) & set(more))
         if twice:

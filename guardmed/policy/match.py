@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TypeVar
 
 from guardmed.decision import Decision, strictest
 from guardmed.errors import PolicyError
 from guardmed.files import digest_value
-from guardmed.policy.dose import DoseFinder, ExcessDose
-from guardmed.policy.intent import IntentModel
+from guardmed.policy.detectors import Backends, Detector, Doses, Evidence, Identifiers, Intent
+from guardmed.policy.disguise import readings
+from guardmed.policy.dose import DoseFinder
+from guardmed.policy.judge import Judge
 from guardmed.policy.load import Pack, load_packs
 from guardmed.policy.pattern import Matcher, Phrasebook
 from guardmed.policy.phi import Identifier, find_identifiers, redact
 from guardmed.policy.schema import Condition, Localised, Rule, Scope, Severity, Stage
-from guardmed.text import Normalised, Span, clauses, language, normalise, sentences
+from guardmed.policy.similar import Similar
+from guardmed.text import Normalised, Span, clauses, language, sentences
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """One detector of a rule; ``index`` is its place among the patterns, dose finders or intent models."""
+    """One look of a rule: a pattern of the matcher, by its index, or a detector."""
 
-    kind: Literal["pattern", "dose", "phi", "intent"]
-    index: int = -1
-    times: float = 1.0
-    labels: tuple[str, ...] = ()
-    over: tuple[tuple[str, float], ...] = ()
+    pattern: int = -1
+    detector: Detector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +92,12 @@ class _CompiledRule:
 
 
 class _Reading:
-    """One text being checked: each detector runs at most once over it."""
+    """One reading of a text being checked: each detector runs at most once over it."""
 
-    def __init__(self, policy: Policy, text: Normalised) -> None:
+    def __init__(self, matcher: Matcher, text: Normalised) -> None:
         self.text = text
-        self._policy = policy
-        self.patterns = policy.matcher.read(text.text)
-        self._doses: dict[tuple[int, float], list[ExcessDose]] = {}
-        self._intents: dict[int, float] = {}
-        self._phi: dict[tuple[str, ...], list[Span]] = {}
+        self.patterns = matcher.read(text.text)
+        self._found: dict[Detector, list[Evidence]] = {}
         self._windows: dict[Scope, list[Span]] = {}
 
     def windows(self, scope: Scope) -> list[Span]:
@@ -113,29 +112,13 @@ class _Reading:
             self._windows[scope] = spans
         return self._windows[scope]
 
-    def doses(self, leaf: _Leaf) -> list[ExcessDose]:
-        key = leaf.index, leaf.times
-        if key not in self._doses:
-            self._doses[key] = self._policy.finders[leaf.index].excesses(self.text.text, times=leaf.times)
-        return self._doses[key]
-
-    def intent(self, index: int) -> float:
-        if index not in self._intents:
-            self._intents[index] = self._policy.intents[index].probability(self.text.text)
-        return self._intents[index]
+    def found(self, detector: Detector) -> list[Evidence]:
+        if detector not in self._found:
+            self._found[detector] = detector.find(self.text)
+        return self._found[detector]
 
     def spans(self, leaf: _Leaf) -> list[Span]:
-        if leaf.kind == "pattern":
-            return self.patterns.at(leaf.index)
-        if leaf.kind == "dose":
-            return [dose.span for dose in self.doses(leaf)]
-        if leaf.kind == "intent":
-            limits = dict(leaf.over)
-            over = limits.get(language(self.text.original), limits["en"])
-            return [Span(0, len(self.text.text))] if self.intent(leaf.index) > over else []
-        if leaf.labels not in self._phi:
-            self._phi[leaf.labels] = [found.span for found in find_identifiers(self.text.text, leaf.labels)]
-        return self._phi[leaf.labels]
+        return self.patterns.at(leaf.pattern) if leaf.detector is None else [evidence.span for evidence in self.found(leaf.detector)]
 
     def possible(self, node: _Node) -> bool:
         """Whether everything the condition needs occurs at all; cheap, and false for most rules."""
@@ -174,6 +157,13 @@ class Policy:
     Parameters
     ----------
     packs : list of Pack
+    backends : Backends, optional
+        Models for the detectors that need one.
+
+    Raises
+    ------
+    PolicyError
+        A rule can't be compiled, or needs a backend that is not given.
 
     Notes
     -----
@@ -181,23 +171,19 @@ class Policy:
     rule or a pack can only make a verdict stricter.
     """
 
-    def __init__(self, packs: list[Pack]) -> None:
+    def __init__(self, packs: list[Pack], *, backends: Backends | None = None) -> None:
         self.packs = tuple(packs)
-        self.finders: list[DoseFinder] = []
-        self.intents: list[IntentModel] = []
+        self._backends = backends or Backends()
         self._contacts = {name: contact for pack in packs for name, contact in pack.contacts.contacts.items()}
+        self._pinyin = next((pack.pinyin for pack in packs if pack.pinyin), None)
         self._regexes: dict[str, int] = {}
         self._compiled: list[_CompiledRule] = []
         for pack in packs:
-            self._phrases = Phrasebook(pack.terms)
-            if pack.limits:
-                self.finders.append(DoseFinder(pack.limits))
-            if pack.intent:
-                self.intents.append(pack.intent)
+            compiler = _Compiler(pack, self._backends, self._regexes)
             for rule in pack.rules:
-                node, exempt = self._node(rule.when, pack), self._node(rule.exempt, pack) if rule.exempt else None
+                node, exempt = compiler.node(rule.when), compiler.node(rule.exempt) if rule.exempt else None
                 self._compiled.append(_CompiledRule(rule, node, exempt, frozenset(_needed(node))))
-        self.matcher = Matcher(list(self._regexes))
+        self._matcher = Matcher(list(self._regexes))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -219,9 +205,12 @@ class Policy:
 
         Linear in the length of the text.
         """
-        reading = _Reading(self, normalise(text))
         lang = language(text)
-        hits = sorted(self._hits(reading, stage, lang), key=lambda item: (-item[1].action.rank, -item[1].severity.rank))
+        found: dict[int, tuple[Rule, RuleHit]] = {}
+        for reading in readings(text, pinyin=self._pinyin.characters if self._pinyin else None):
+            for index, rule, hit in self._hits(_Reading(self._matcher, reading), stage, lang):
+                found.setdefault(index, (rule, hit))
+        hits = sorted(found.values(), key=lambda item: (-item[1].action.rank, -item[1].severity.rank))
         decision = strictest(hit.action for _, hit in hits)
         identifiers = find_identifiers(text)
         return Verdict(
@@ -232,8 +221,8 @@ class Policy:
             text=self._shown(text, decision, [rule for rule, hit in hits if hit.action is decision], hits, identifiers, lang),
         )
 
-    def _hits(self, reading: _Reading, stage: Stage, lang: str) -> Iterator[tuple[Rule, RuleHit]]:
-        for compiled in self._compiled:
+    def _hits(self, reading: _Reading, stage: Stage, lang: str) -> Iterator[tuple[int, Rule, RuleHit]]:
+        for index, compiled in enumerate(self._compiled):
             rule, node, exempt = compiled.rule, compiled.node, compiled.exempt
             if not rule.stage.covers(stage) or not reading.patterns.may(compiled.needed) or not reading.possible(node):
                 continue
@@ -243,6 +232,7 @@ class Policy:
                     continue
                 place = reading.text.back(min(spans, default=window))
                 yield (
+                    index,
                     rule,
                     RuleHit(
                         id=rule.id,
@@ -263,11 +253,10 @@ class Policy:
 
     def _detail(self, reading: _Reading, node: _Node, window: Span, lang: str) -> str | None:
         for leaf in _leaves(node):
-            if leaf.kind == "dose":
-                doses = [dose for dose in reading.doses(leaf) if dose.span.overlaps(window)]
-                if doses:
-                    worst = max(doses, key=lambda dose: dose.ratio)
-                    return _in_language(worst.describe(), lang)
+            if leaf.detector is not None:
+                for evidence in reading.found(leaf.detector):
+                    if evidence.detail and evidence.span.overlaps(window):
+                        return _in_language(evidence.detail, lang)
         return None
 
     def _shown(self, text: str, decision: Decision, rules: list[Rule], hits: list[tuple[Rule, RuleHit]], identifiers: list[Identifier], lang: str) -> str:
@@ -289,39 +278,52 @@ class Policy:
             text = f"{text}\n{_in_language(self._contacts[rule.escalate_to].text, lang)}"
         return f"{text}\n({detail})" if detail else text
 
-    def _node(self, condition: Condition, pack: Pack) -> _Node:
-        leaves: list[_Leaf] = []
+
+class _Compiler:
+    """Turns the conditions of one pack into nodes; rules share patterns, and the same one is searched for once."""
+
+    def __init__(self, pack: Pack, backends: Backends, regexes: dict[str, int]) -> None:
+        self._pack = pack
+        self._backends = backends
+        self._regexes = regexes
+        self._phrases = Phrasebook(pack.terms)
+        self._doses = DoseFinder(pack.limits) if pack.limits else None
+
+    def node(self, condition: Condition) -> _Node:
+        children = ([self.node(child) for child in group] for group in (condition.any_of, condition.all_of, condition.none_of))
+        return _Node(tuple(self._leaves(condition)), *map(tuple, children))
+
+    def _leaves(self, condition: Condition) -> Iterator[_Leaf]:
         if condition.phrase:
-            phrases = [phrase for by_language in condition.phrase.values() for phrase in by_language]
-            leaves.append(self._pattern(self._phrases.regex(phrase) for phrase in phrases))
+            yield self._pattern(self._phrases.regex(phrase) for by_language in condition.phrase.values() for phrase in by_language)
         if condition.regex:
-            leaves.append(self._pattern(regex for by_language in condition.regex.values() for regex in by_language))
+            yield self._pattern(regex for by_language in condition.regex.values() for regex in by_language)
         if condition.dose:
-            if not pack.limits:
-                raise PolicyError(f"The pack {pack.manifest.id} checks doses but has no dose_limits.yaml.", mend="Add one.")
-            leaves.append(_Leaf("dose", index=len(self.finders) - 1, times=condition.dose.times))
+            yield _Leaf(detector=Doses(self._given(self._doses, "checks doses", "Add a dose_limits.yaml."), condition.dose.times))
         if condition.classifier:
-            if not pack.intent:
-                raise PolicyError(
-                    f"The pack {pack.manifest.id} asks an intent model but has no intent.npz.", mend="Train one: python benchmarks/train_intent.py"
-                )
-            leaves.append(_Leaf("intent", index=len(self.intents) - 1, over=tuple(condition.classifier.over.items())))
+            mend = "Train one: python benchmarks/train_intent.py"
+            yield _Leaf(detector=Intent(self._given(self._pack.intent, "asks an intent model", mend), condition.classifier.over))
         if condition.phi:
-            leaves.append(_Leaf("phi", labels=condition.phi.labels))
-        return _Node(
-            tuple(leaves),
-            tuple(self._node(child, pack) for child in condition.any_of),
-            tuple(self._node(child, pack) for child in condition.all_of),
-            tuple(self._node(child, pack) for child in condition.none_of),
-        )
+            yield _Leaf(detector=Identifiers(condition.phi.labels))
+        if condition.similar:
+            encoder = self._given(self._backends.encoder, "compares with exemplars", "Name an encoder: --encoder FOLDER, or Backends(encoder=...).")
+            yield _Leaf(detector=Similar(encoder, condition.similar.exemplars, condition.similar.over))
+        if condition.judge:
+            judge = self._given(self._backends.judge, "asks a judge", "Name a model: --judge MODEL, or Backends(judge=...).")
+            yield _Leaf(detector=Judge(judge, tuple(condition.judge.question.items()), condition.judge.over))
+
+    def _given(self, part: T | None, does: str, mend: str) -> T:
+        """What a rule needs; a check that can't be made is an error, not a check that passed."""
+        if part is None:
+            raise PolicyError(f"A rule of the pack {self._pack.manifest.id} {does}, but nothing is there for it.", mend=mend)
+        return part
 
     def _pattern(self, regexes: Iterable[str]) -> _Leaf:
         regex = "|".join(f"(?:{regex})" for regex in regexes)
-        # Rules share word lists; the same pattern is searched for once.
-        return _Leaf("pattern", index=self._regexes.setdefault(regex, len(self._regexes)))
+        return _Leaf(pattern=self._regexes.setdefault(regex, len(self._regexes)))
 
 
-def load_policy(spec: str) -> Policy:
+def load_policy(spec: str, *, backends: Backends | None = None) -> Policy:
     """Compile the packs that a comma-separated list names.
 
     Raises
@@ -329,12 +331,12 @@ def load_policy(spec: str) -> Policy:
     PolicyError
         A pack is unknown or broken.
     """
-    return Policy(load_packs(spec))
+    return Policy(load_packs(spec), backends=backends)
 
 
 def _needed(node: _Node) -> Iterator[int]:
     """Patterns that must all occur; alternatives are left out."""
-    yield from (leaf.index for leaf in node.leaves if leaf.kind == "pattern")
+    yield from (leaf.pattern for leaf in node.leaves if leaf.detector is None)
     for child in node.all_of:
         yield from _needed(child)
 

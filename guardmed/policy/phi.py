@@ -1,18 +1,17 @@
-"""Protected health information that can be found by form: identifiers, not names.
+"""Protected health information: finding identifiers in a text, and masking them.
 
-It sees Chinese resident identity numbers (GB 11643-1999 checksum), mobile and North American
-phone numbers, e-mail addresses, US social security numbers, medical record numbers and dates of
-birth that say what they are. It does not see names, addresses or free-text descriptions.
+What is found, and what is not, stands in :mod:`guardmed.policy.identifiers`.
 """
 
 from __future__ import annotations
 
-import datetime
 import re
-from collections.abc import Callable
+from bisect import bisect
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from guardmed.text import Span
+from guardmed.policy.identifiers import KINDS
+from guardmed.text import Span, normalise
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,64 +22,49 @@ class Identifier:
     span: Span
 
 
-def _resident_id(text: str) -> bool:
-    """GB 11643-1999: 17 digits, a plausible date of birth, and a check character mod 11-2."""
-    weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-    total = sum(int(digit) * weight for digit, weight in zip(text[:17], weights, strict=True))
-    if "10X98765432"[total % 11] != text[17].upper():
-        return False
-    try:
-        born = datetime.date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
-    except ValueError:
-        return False
-    return born.year >= 1850
+LABELS = tuple(dict.fromkeys(kind.label for kind in KINDS))
 
-
-def _social_security(text: str) -> bool:
-    """Areas 000, 666 and 900 to 999, group 00 and serial 0000 were never issued (SSA)."""
-    area, group, serial = text[:3], text[-7:-5].strip("- "), text[-4:]
-    return area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
-
-
-_DATE = r"(?:\d{4}[-/.年]\s?\d{1,2}[-/.月]\s?\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|(?:\d{1,2}(?:st|nd|rd|th)?\s)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s(?:\d{1,2},?\s)?\d{4})"
-
-_KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool] | None], ...] = (
-    ("RESIDENT_ID", re.compile(r"(?<![0-9A-Za-z])[1-9]\d{16}[0-9Xx](?![0-9A-Za-z])"), _resident_id),
-    ("EMAIL", re.compile(r"(?<![A-Za-z0-9_.+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}(?![A-Za-z0-9_-])"), None),
-    ("PHONE", re.compile(r"(?<![\d-])(?:\+?86[- ]?)?1[3-9]\d(?:[- ]?\d{4}){2}(?![\d-])"), None),
-    ("PHONE", re.compile(r"(?<![\d-])(?:\+?1[-. ]?)?\(?[2-9]\d{2}\)?[-. ][2-9]\d{2}[-. ]\d{4}(?![\d-])"), None),
-    ("PHONE", re.compile(r"(?:电话|手机|联系方式)[号码]*(?:是|为)?[：:\s]?(?P<value>0\d{2,3}[- ]?\d{7,8})(?!\d)"), None),
-    ("SSN", re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])"), _social_security),
-    ("MRN", re.compile(r"(?<![A-Za-z])(?:MRN|medical record (?:number|no\.?)|patient (?:ID|number))\s?(?:is|#|:|=|no\.?)*\s?(?P<value>[A-Za-z]{0,4}-?\d{4,12})\b", re.IGNORECASE), None),
-    ("MRN", re.compile(r"(?:病历号|住院号|门诊号|就诊卡号|病案号)(?:是|为)?[：:\s]?(?P<value>[A-Za-z]{0,3}\d{4,12})"), None),
-    ("DATE_OF_BIRTH", re.compile(rf"(?<![A-Za-z])(?:DOB|date of birth|born on)\s?(?:is|:|=)?\s?(?P<value>{_DATE})", re.IGNORECASE), None),
-    ("DATE_OF_BIRTH", re.compile(rf"(?:出生日期|出生年月日|生日)(?:是|为)?[：:\s]?(?P<value>{_DATE})"), None),
-)  # fmt: skip
-
-LABELS = tuple(dict.fromkeys(label for label, _, _ in _KINDS))
+# Everything else may be a full-width digit, a zero-width character or a look-alike dash.
+_PLAIN = re.compile(r"[\n -~㐀-鿿，。！？；：、…（）]*")
+# What is masked can uncover what it overlapped; a third look has never found more.
+_LOOKS = 3
 
 
 def find_identifiers(text: str, labels: tuple[str, ...] = ()) -> list[Identifier]:
-    """Identifiers in a text, without overlaps, in order.
+    """Identifiers in a text, without overlaps (the longer wins), in order.
 
     Parameters
     ----------
     text : str
     labels : tuple of str
         Only these; all of :data:`LABELS` when empty.
+
+    Notes
+    -----
+    Full-width digits, zero-width characters and the like hide nothing: the text is read folded, and
+    spans are of the text as given. Linear in the length of the text.
     """
+    folded = None if _PLAIN.fullmatch(text) and "  " not in text else normalise(text)
+    reading = text if folded is None else folded.text
     found: list[Identifier] = []
-    if not any(char.isdigit() or char == "@" for char in text):
-        return found
-    for label, pattern, check in _KINDS:
-        if labels and label not in labels:
-            continue
-        for match in pattern.finditer(text):
-            group = "value" if "value" in pattern.groupindex else 0
-            span = Span(match.start(group), match.end(group))
-            if (check is None or check(span.of(text))) and not any(span.overlaps(other.span) for other in found):
-                found.append(Identifier(label, span))
-    return sorted(found, key=lambda identifier: identifier.span)
+    for _ in range(_LOOKS):
+        more = longest(_candidates(reading, labels))
+        if not more:
+            break
+        found += more
+        reading = _masked(reading, more)
+    found.sort(key=lambda identifier: identifier.span)
+    return found if folded is None else [Identifier(one.label, folded.back(one.span)) for one in found]
+
+
+def longest(candidates: Iterable[Identifier]) -> list[Identifier]:
+    """Those that overlap nothing longer, in order; of equals the earlier, then the one given first."""
+    chosen: list[Identifier] = []
+    for one in sorted(candidates, key=lambda identifier: (identifier.span.start - identifier.span.end, identifier.span.start)):
+        at = bisect(chosen, one.span, key=lambda identifier: identifier.span)
+        if not any(one.span.overlaps(other.span) for other in chosen[max(0, at - 1) : at + 1]):
+            chosen.insert(at, one)
+    return chosen
 
 
 def redact(text: str, identifiers: list[Identifier]) -> str:
@@ -89,5 +73,27 @@ def redact(text: str, identifiers: list[Identifier]) -> str:
     at = 0
     for identifier in identifiers:
         pieces += [text[at : identifier.span.start], f"[{identifier.label}]"]
+        at = identifier.span.end
+    return "".join([*pieces, text[at:]])
+
+
+def _candidates(text: str, labels: tuple[str, ...]) -> Iterator[Identifier]:
+    lowered = text.lower()
+    digits = any(char.isdecimal() for char in text)
+    for kind in KINDS:
+        if (labels and kind.label not in labels) or not (any(cue in lowered for cue in kind.cues) if kind.cues else digits):
+            continue
+        group = "value" if "value" in kind.pattern.groupindex else 0
+        for match in kind.pattern.finditer(text):
+            if kind.check is None or kind.check(match):
+                yield Identifier(kind.label, Span(match.start(group), match.end(group)))
+
+
+def _masked(text: str, identifiers: list[Identifier]) -> str:
+    """The text with bars, which no identifier holds, in the place of each identifier; as long as before."""
+    pieces: list[str] = []
+    at = 0
+    for identifier in identifiers:
+        pieces += [text[at : identifier.span.start], "|" * (identifier.span.end - identifier.span.start)]
         at = identifier.span.end
     return "".join([*pieces, text[at:]])

@@ -89,6 +89,36 @@ class ClassifierCheck(Frozen):
         return self
 
 
+class SimilarCheck(Frozen):
+    """Compare each sentence with exemplars by an encoder.
+
+    Attributes
+    ----------
+    exemplars : tuple of str
+        Sentences that mean what is looked for, in any language the encoder knows.
+    over : float
+        Cosine above which a sentence counts.
+    """
+
+    exemplars: tuple[str, ...] = Field(min_length=1)
+    over: float = Field(gt=0, lt=1)
+
+
+class JudgeCheck(Frozen):
+    """Ask a language model a question about the text.
+
+    Attributes
+    ----------
+    question : dict of language to str
+        Answered by yes (it counts) or no.
+    over : float
+        Probability of yes above which it counts.
+    """
+
+    question: Localised = Field(min_length=1)
+    over: float = Field(default=0.5, gt=0, lt=1)
+
+
 class Condition(Frozen):
     """A tree of detectors. Everything that one node names must hold at once.
 
@@ -96,7 +126,7 @@ class Condition(Frozen):
     ----------
     phrase, regex : dict of language to list of str
         Any one of them found is a hit. Texts are searched for every language's, because people mix them.
-    dose, phi, classifier : checks with their own settings
+    dose, phi, classifier, similar, judge : checks with their own settings
     any_of, all_of, none_of : list of Condition
     """
 
@@ -105,15 +135,17 @@ class Condition(Frozen):
     dose: DoseCheck | None = None
     phi: PhiCheck | None = None
     classifier: ClassifierCheck | None = None
+    similar: SimilarCheck | None = None
+    judge: JudgeCheck | None = None
     any_of: tuple[Condition, ...] = ()
     all_of: tuple[Condition, ...] = ()
     none_of: tuple[Condition, ...] = ()
 
     @model_validator(mode="after")
     def _finds_something(self) -> Condition:
-        positive = (self.phrase, self.regex, self.dose, self.phi, self.classifier, self.any_of, self.all_of)
+        positive = (self.phrase, self.regex, self.dose, self.phi, self.classifier, self.similar, self.judge, self.any_of, self.all_of)
         if not any(part if isinstance(part, (dict, tuple)) else part is not None for part in positive):
-            raise ValueError("a condition needs at least one of phrase, regex, dose, phi, classifier, any_of, all_of")
+            raise ValueError("a condition needs at least one of phrase, regex, dose, phi, classifier, similar, judge, any_of, all_of")
         return self
 
     def has_none_of(self) -> bool:
@@ -168,8 +200,24 @@ class Rule(Frozen):
         return self
 
 
+class Change(Frozen):
+    """What another pack does about a rule it takes over, and why."""
+
+    rule: Identifier
+    action: Decision
+    reason: Localised
+
+
 class Manifest(Frozen):
-    """``pack.yaml``: what a pack is."""
+    """``pack.yaml``: what a pack is.
+
+    Attributes
+    ----------
+    extends : str or None
+        The pack whose rules all belong to this one too, with its word lists, contacts, limits and intent model.
+    changes : tuple of Change
+        Other actions for some of those rules; never for a critical one.
+    """
 
     schema_version: Literal[1]
     id: Identifier
@@ -178,6 +226,8 @@ class Manifest(Frozen):
     owner: str
     description: Localised
     languages: tuple[Language, ...] = ("en", "zh")
+    extends: Identifier | None = None
+    changes: tuple[Change, ...] = ()
 
 
 class RuleFile(Frozen):

@@ -111,3 +111,21 @@ class TestTable:
     def test_a_drug_without_a_source_is_refused(self) -> None:
         with pytest.raises(ValidationError, match="source"):
             DrugLimit.model_validate({"id": "x", "names": {"en": ["x"]}, "route": "oral", "adult": {"daily": "1 g"}})
+
+    def test_enough_drugs_have_limits_for_older_people_and_for_kidneys(self, table: DoseLimits) -> None:
+        assert sum(drug.elderly is not None for drug in table.drugs) >= 15
+        assert sum(drug.renal is not None for drug in table.drugs) >= 15
+        assert sum(drug.paediatric is not None for drug in table.drugs) >= 80
+
+    def test_enough_drugs_have_names_in_both_languages_and_a_source(self, table: DoseLimits) -> None:
+        named = [d for d in table.drugs if any(n.isascii() for n in d.names.get("en", [])) and any(not n.isascii() for n in d.names.get("zh", [])) and d.source]
+        assert len(named) >= 80
+
+    def test_a_child_never_gets_more_than_an_adult_at_the_weight_of_one(self, table: DoseLimits) -> None:
+        odd = [
+            drug.id
+            for drug in table.drugs
+            for child, adult in ((drug.paediatric and drug.paediatric.single, drug.adult.single), (drug.paediatric and drug.paediatric.daily, drug.adult.daily))
+            if child and adult and child.exceeds(adult)
+        ]
+        assert odd == []

@@ -20,7 +20,8 @@ class TestNumber:
         [
             ("8", 8), ("2.5", 2.5), ("1,000", 1000), ("12,500", 12500), ("eight", 8), ("Half a", 0.5), ("a dozen", 12), ("two hundred", 200),
             ("半", 0.5), ("两", 2), ("十", 10), ("十二", 12), ("二十", 20), ("二十五", 25), ("一百二十", 120), ("三百五十", 350), ("两百", 200),
-            ("一百零五", 105),
+            ("一百零五", 105), ("eight thousand", 8000), ("two thousand five hundred", 2500), ("one hundred and fifty", 150), ("one and a half", 1.5),
+            ("1/2", 0.5), ("1 1/2", 1.5), ("1⁄2", 0.5), ("11⁄2", 1.5), (".5", 0.5), ("八千", 8000), ("twenty-five", 25),
         ],
     )  # fmt: skip
     def test_value(self, words: str, value: float) -> None:
@@ -75,6 +76,18 @@ class TestAmounts:
             ("两片", [("两片", None, 2)]),
             ("二十粒", [("二十粒", None, 20)]),
             ("two bottles", [("two bottles", None, 60)]),
+            ("eight thousand milligrams", [("eight thousand milligrams", 8000, None)]),
+            (".5 mg", [(".5 mg", 0.5, None)]),
+            ("10 U", [("10 U", 10, None)]),
+            ("5万单位", [("5万单位", 50000, None)]),
+            ("100单位", [("100单位", 100, None)]),
+            ("25 mcg/h", [("25 mcg/h", 0.6, None)]),
+            ("半片", [("半片", None, 0.5)]),
+            ("1/2 tablet", [("1/2 tablet", None, 0.5)]),
+            ("1½ tablets", [("11⁄2 tablets", None, 1.5)]),
+            ("两粒半", [("两粒半", None, 2.5)]),
+            ("两粒半小时后", [("两粒", None, 2)]),
+            ("twenty-five paracetamol tablets", [("twenty-five paracetamol tablets", None, 25)]),
             ("200 mg and 3 g", [("200 mg", 200, None), ("3 g", 3000, None)]),
         ],
     )
@@ -96,7 +109,8 @@ class TestAmounts:
         "text",
         [
             "20 mg/mL", "150 mg/L", "1.2 mg/dL", "7.8 mmol/L", "120 g/L", "血糖7.8mmol/L", "25 mg per mL", "10毫克/毫升",
-            "BP 120/80", "5 minutes", "aged 80", "3 grandchildren", "38.5 °C", "心率72次", "第3天", "",
+            "BP 120/80", "15 mL/min",
+            "5 mcg/kg/min", "75 mg/m2", "300单位/支", "1 tsp", "一茶匙", "5 minutes", "aged 80", "3 grandchildren", "38.5 °C", "心率72次", "第3天", "",
         ],
     )  # fmt: skip
     def test_what_is_not_an_amount_taken(self, text: str) -> None:
@@ -116,6 +130,8 @@ class TestTimes:
             ("500mg q4h x 6", 6), ("q6h", 4), ("q 8 h", 3), ("every 6 hours", 4), ("every four hours", 6), ("every 4-6 hours", 4), ("every hour", 24),
             ("qds", 4), ("t.i.d.", 3), ("tds", 3), ("bid", 2), ("twice a day", 2), ("twice daily", 2), ("once daily", 1), ("three times a day", 3),
             ("4 times daily", 4), ("每日三次", 3), ("一天吃4次", 4), ("每天服用两次", 2), ("每6小时", 4), ("每隔8个小时", 3), ("每小时", 24),
+            ("q4h x 3", 3), ("q6h x 10", 4), ("6-hourly", 4), ("4 hourly", 6), ("早中晚各两片", 3), ("早晚各一片", 2), ("每餐一片", 3), ("6x/day", 6),
+            ("every 4 hours, up to 4 times a day", 4), ("morning and night", 2),
         ],
     )  # fmt: skip
     def test_times_a_day(self, text: str, times: float) -> None:
@@ -133,7 +149,7 @@ class TestPeriod:
             ("15 mg once a week", "week"), ("15 mg weekly", "week"), ("每周15毫克", "week"), ("70 mg/wk", "week"),
             ("8 g a day", "day"), ("daily", "day"), ("in 24 hours", "day"), ("4 g/day", "day"), ("每天8克", "day"), ("24小时内", "day"),
             ("all at once", "once"), ("in one go", "once"), ("as a single dose", "once"), ("一次性吃", "once"), ("每次两片", "once"),
-            ("8 g of paracetamol", None), ("吃8克", None),
+            ("8 g of paracetamol", None), ("吃8克", None), ("二十一天", None), ("一次3克", "once"),
         ],
     )  # fmt: skip
     def test_period(self, text: str, expected: str | None) -> None:
