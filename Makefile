@@ -16,14 +16,16 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/guardmed policy lint clinical
+	for pack in clinical clinical-strict clinical-professional privacy-pipl privacy-hipaa; do $(BIN)/guardmed policy lint $$pack || exit 1; done
 
 # The reference checkpoint is unaligned: the gate must block it (exit code 1).
 gate: $(STAMP)
 	$(BIN)/guardmed gate reference --config gate.yaml --out out/gate; test $$? -eq 1
 
 quality: $(STAMP)
-	$(BIN)/python benchmarks/policy_quality.py
+	$(BIN)/python benchmarks/policy_quality.py --mutations
+	$(BIN)/python benchmarks/refusal_quality.py
+	taskset -c 0 $(BIN)/python benchmarks/policy_latency.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -5,6 +5,7 @@ traditional Chinese    安眠藥 is read as 安眠药
 parted letters         ``k i l l``, ``k.i.l.l``, ``自*杀`` without what parts them
 letters as digits      ``k1ll``, ``su!c!de``, ``p@racetam0l``
 encoded                base64, hexadecimal and percent-encoded runs, decoded
+typing errors          ``ovredose``, with :mod:`guardmed.policy.spelling`
 pinyin                 ``zen me zi sha`` as 怎么自杀, with :mod:`guardmed.policy.pinyin`
 =====================  =========================================================
 
@@ -23,21 +24,30 @@ from urllib.parse import unquote_to_bytes
 from guardmed.text import Normalised, normalise
 
 _CHINESE = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
-_PARTED_LATIN = re.compile(r"(?<![A-Za-z])[A-Za-z](?:(?P<gap>[ .\-_*·•~/|,]{1,2})[A-Za-z](?![A-Za-z])(?:(?P=gap)[A-Za-z](?![A-Za-z]))+)")
+_GAP = r"[ .\-_*·•~/|,]{1,2}"
+_PARTED_LATIN = re.compile(rf"(?<![A-Za-z0-9])[A-Za-z](?:(?P<gap>{_GAP})[A-Za-z](?![A-Za-z0-9])(?:(?P=gap)[A-Za-z](?![A-Za-z0-9]))+)")
+# Where nearly every letter stands alone, two of them are a word as well.
+_PARTED_SHORT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z](?P<gap>[.\-_*·•~|])[A-Za-z](?![A-Za-z0-9])(?:(?P=gap)[A-Za-z](?![A-Za-z0-9]))*")
 _PARTED_CHINESE = re.compile(r"(?<=[㐀-䶿一-鿿])[ .\-_*·•~/|+#@^]{1,3}(?=[㐀-䶿一-鿿])")
 _DIGIT_WORD = re.compile(r"(?<![\w@$!|+])(?=[\w@$!|+]*[A-Za-z])[A-Za-z0134578@$!|+]{3,}(?![\w@$])")
+# Where several words are so written, so are the short ones, and ones that could be a quantity elsewhere.
+_ANY_DIGIT_WORD = re.compile(r"(?<![\w@$!|+.])[A-Za-z0134578@$!|+]+(?![\w@$])")
+_SEVERAL = 3
+_DOSE_LIKE = re.compile(r"\d{2,}|\d+(?:mcg|mg|g|kg|ml|iu|h|hrs?)", re.IGNORECASE)
 _DIGITS = str.maketrans("034578@$+", "oeastbast")
 # A one is an i or an l.
 _ONES = (str.maketrans("1!|", "iii"), str.maketrans("1!|", "lll"))
 _QUANTITY_LIKE = re.compile(
-    r"\d+(?:\.\d+)?(?:mcg|mg|g|kg|ml|l|iu|h|hr|hrs|x|d|st|nd|rd|th|yo|y|m|cm|mm|am|pm|k|s|p)s?|[a-z]{1,4}-?\d+|\d+[a-z]\d*", re.IGNORECASE
+    r"hba1c|q\d+h|\d+(?:\.\d+)?(?:mcg|mg|g|kg|ml|l|iu|h|hr|hrs|x|d|st|nd|rd|th|yo|y|m|cm|mm|am|pm|k|s|p)s?|[a-z]{1,4}-?\d+|\d+[a-z]\d*", re.IGNORECASE
 )
+_DOMAIN = re.compile(r"[\w.-]*\.\w")
+_WORDS = re.compile(r"[A-Za-z]{5,}")
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,}={0,2}(?![A-Za-z0-9+/=])")
 _HEX = re.compile(r"(?<![A-Za-z0-9])(?:[0-9a-fA-F]{2}[ ]?){8,}(?![A-Za-z0-9])")
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
-def readings(text: str, *, pinyin: Callable[[str], str | None] | None = None) -> list[Normalised]:
+def readings(text: str, *, pinyin: Callable[[str], str | None] | None = None, mend: Callable[[str], str] | None = None) -> list[Normalised]:
     """The plain reading of a text, and the others where it is disguised.
 
     Parameters
@@ -45,6 +55,8 @@ def readings(text: str, *, pinyin: Callable[[str], str | None] | None = None) ->
     text : str
     pinyin : callable, optional
         Gives the characters that a text in pinyin stands for, or ``None``.
+    mend : callable, optional
+        Gives a Latin word with its typing error mended.
 
     Returns
     -------
@@ -63,7 +75,11 @@ def readings(text: str, *, pinyin: Callable[[str], str | None] | None = None) ->
     if pinyin is not None and not _CHINESE.search(undone.text):
         characters = pinyin(undone.text)
         if characters:
-            out.append(_whole(characters, text))
+            return [*out, _whole(characters, text)]
+    if mend is not None:
+        mended = _rewritten(undone, _WORDS, lambda match: mend(match.group()))
+        if mended.text not in found:
+            out.append(mended)
     return out
 
 
@@ -102,11 +118,18 @@ def _joined(text: Normalised) -> Normalised:
         words = re.split(r"\s{2,}|\s+[/|]\s+", text.original.strip())
         if len(words) > 1:
             return _whole(" ".join(re.sub(r"[\s.\-_*·•~/|]", "", word) for word in words), text.original)
-    text = _rewritten(text, _PARTED_LATIN, lambda match: match.group().replace(match["gap"], ""))
+        text = _rewritten(text, _PARTED_SHORT, _closed)
+    text = _rewritten(text, _PARTED_LATIN, _closed)
     parted = len(_PARTED_CHINESE.findall(text.text))
     if parted and (parted >= 2 or "*" in text.text or "." in text.text):
         text = _rewritten(text, _PARTED_CHINESE, lambda match: "")
     return text
+
+
+def _closed(match: re.Match[str]) -> str:
+    letters = match.group().replace(match["gap"], "")
+    # "I k i l l": the first is a word of its own.
+    return f"I {letters[1:]}" if match["gap"] == " " and letters[0] == "I" else letters
 
 
 def _all_parted(text: str) -> bool:
@@ -116,20 +139,26 @@ def _all_parted(text: str) -> bool:
 
 def _lettered(text: Normalised, ones: dict[int, int]) -> Normalised:
     """Words that mix letters with digits that look like letters."""
+    several = sum(_is_word(match, _QUANTITY_LIKE) for match in _DIGIT_WORD.finditer(text.text)) >= _SEVERAL
+    pattern, spared = (_ANY_DIGIT_WORD, _DOSE_LIKE) if several else (_DIGIT_WORD, _QUANTITY_LIKE)
 
     def letters(match: re.Match[str]) -> str | None:
-        word = match.group()
-        if _QUANTITY_LIKE.fullmatch(word) or word.rstrip("!|+").isalpha():
-            return None
-        tail = len(word) - len(word.rstrip("!|"))
-        return word[: len(word) - tail].translate(_DIGITS).translate(ones) + word[len(word) - tail :]
+        word = match.group().rstrip("!|")
+        return word.translate(_DIGITS).translate(ones) + match.group()[len(word) :] if _is_word(match, spared) else None
 
-    return _rewritten(text, _DIGIT_WORD, letters)
+    return _rewritten(text, pattern, letters)
+
+
+def _is_word(match: re.Match[str], spared: re.Pattern[str]) -> bool:
+    """Whether digits stand for letters here: no quantity, no address, no plain word."""
+    word = match.group()
+    address = "@" in word and _DOMAIN.match(match.string, match.end())
+    return not (address or spared.fullmatch(word) or word.rstrip("!|+").isalpha())
 
 
 def _decoded(text: Normalised) -> Normalised:
     """Runs of base64, hexadecimal or percent-encoding that hold readable text."""
-    if len(_PERCENT.findall(text.text)) > 1:
+    if text.text.count("%") > 1:
         text = _rewritten(text, _PERCENT, lambda match: _readable(match.group(), unquote_to_bytes, shortest=1))
     for pattern, decode in _ENCODINGS:
         text = _rewritten(text, pattern, lambda match, decode=decode: _readable(match.group(), decode))  # type: ignore[misc]

@@ -12,6 +12,7 @@ from guardmed.policy.intent import IntentModel
 from guardmed.policy.limits import DoseLimits
 from guardmed.policy.pinyin import PinyinTable
 from guardmed.policy.schema import Contacts, Manifest, Rule, RuleFile, Severity, Terms
+from guardmed.policy.spelling import Speller
 from guardmed.resources import data_folder
 
 
@@ -29,6 +30,7 @@ class Pack:
     limits : DoseLimits or None
     intent : IntentModel or None
     pinyin : PinyinTable or None
+    speller : Speller or None
     folder : Path
     """
 
@@ -39,6 +41,7 @@ class Pack:
     limits: DoseLimits | None
     intent: IntentModel | None
     pinyin: PinyinTable | None
+    speller: Speller | None
     folder: Path
 
     @property
@@ -51,6 +54,7 @@ class Pack:
                 "contacts": self.contacts.model_dump(mode="json"),
                 "intent": self.intent.digest if self.intent else None,
                 "pinyin": self.pinyin.digest if self.pinyin else None,
+                "words": self.speller.digest if self.speller else None,
                 "limits": self.limits.model_dump(mode="json") if self.limits else None,
             }
         )
@@ -103,7 +107,9 @@ def load_pack(name: str | Path) -> Pack:
                 f"{folder}: rule {rule.id} escalates to {rule.escalate_to!r}, which contacts.yaml does not list.",
                 mend=f"Known: {', '.join(sorted(contacts.contacts))}.",
             )
-    limits_file, intent_file, pinyin_file = (_own_or(folder, shared, name) for name in ("dose_limits.yaml", "intent.npz", "pinyin.tsv.gz"))
+    limits_file, intent_file, pinyin_file, words_file = (
+        _own_or(folder, shared, name) for name in ("dose_limits.yaml", "intent.npz", "pinyin.tsv.gz", "words.tsv.gz")
+    )
     return Pack(
         manifest=manifest,
         rules=rules,
@@ -112,6 +118,7 @@ def load_pack(name: str | Path) -> Pack:
         limits=read_yaml(limits_file, DoseLimits, error=PolicyError) if limits_file.is_file() else None,
         intent=IntentModel(intent_file) if intent_file.is_file() else None,
         pinyin=PinyinTable(pinyin_file) if pinyin_file.is_file() else None,
+        speller=Speller(words_file) if words_file.is_file() else None,
         folder=folder,
     )
 
@@ -130,7 +137,7 @@ def _base(manifest: Manifest, folder: Path) -> Pack | None:
 
 
 def _changed(manifest: Manifest, base: Pack | None) -> tuple[Rule, ...]:
-    """The rules taken over, some with another action.
+    """The rules taken over, some with another action and their own words for it.
 
     Raises
     ------
@@ -144,7 +151,7 @@ def _changed(manifest: Manifest, base: Pack | None) -> tuple[Rule, ...]:
             raise PolicyError(f"The pack {manifest.id} changes {change.rule!r}, which {manifest.extends} does not have.", mend="Correct the id.")
         if rule.severity is Severity.CRITICAL:
             raise PolicyError(f"The pack {manifest.id} changes {change.rule!r}, which is critical.", mend="Critical rules are the same in every pack.")
-        rules[change.rule] = Rule.model_validate(rule.model_dump() | {"action": change.action})
+        rules[change.rule] = Rule.model_validate(rule.model_dump() | {"action": change.action, "template": change.reason})
     return tuple(rules.values())
 
 

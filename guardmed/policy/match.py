@@ -176,6 +176,7 @@ class Policy:
         self._backends = backends or Backends()
         self._contacts = {name: contact for pack in packs for name, contact in pack.contacts.contacts.items()}
         self._pinyin = next((pack.pinyin for pack in packs if pack.pinyin), None)
+        self._speller = next((pack.speller for pack in packs if pack.speller), None)
         self._regexes: dict[str, int] = {}
         self._compiled: list[_CompiledRule] = []
         for pack in packs:
@@ -207,7 +208,7 @@ class Policy:
         """
         lang = language(text)
         found: dict[int, tuple[Rule, RuleHit]] = {}
-        for reading in readings(text, pinyin=self._pinyin.characters if self._pinyin else None):
+        for reading in readings(text, pinyin=self._pinyin.characters if self._pinyin else None, mend=self._speller.mend if self._speller else None):
             for index, rule, hit in self._hits(_Reading(self._matcher, reading), stage, lang):
                 found.setdefault(index, (rule, hit))
         hits = sorted(found.values(), key=lambda item: (-item[1].action.rank, -item[1].severity.rank))

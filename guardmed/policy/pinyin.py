@@ -1,6 +1,6 @@
 """Reads pinyin: a text in Latin letters that spells Chinese, as the characters it most probably stands for.
 
-A table of words with their syllables and how often they occur (``benchmarks/train_pinyin.py``) is searched
+A table of words with their syllables and how often they occur (``benchmarks/word_tables.py``) is searched
 for the most probable row of words (Viterbi). It sees syllables parted or run together, without tones or with
 tone marks and digits; it does not see abbreviations such as "yw" for 药物.
 """
@@ -100,7 +100,7 @@ class PinyinTable:
                     if int(count) > rows.get(syllables, ("", 0))[1]:
                         rows[syllables] = characters, int(count)
         except (OSError, EOFError, ValueError) as error:
-            raise PolicyError(f"{self._path} can't be read: {error}.", mend="Make it again: python benchmarks/train_pinyin.py") from None
+            raise PolicyError(f"{self._path} can't be read: {error}.", mend="Make it again: python benchmarks/word_tables.py") from None
         words = {syllables: (characters, math.log(count / total)) for syllables, (characters, count) in rows.items()}
         return words, max((key.count(" ") + 1 for key in words), default=1)
 

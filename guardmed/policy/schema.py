@@ -201,7 +201,15 @@ class Rule(Frozen):
 
 
 class Change(Frozen):
-    """What another pack does about a rule it takes over, and why."""
+    """What another pack does about a rule it takes over, and why.
+
+    Attributes
+    ----------
+    rule : str
+    action : Decision
+    reason : dict of language to str
+        Told to the person in the place of the rule's template, in the same languages.
+    """
 
     rule: Identifier
     action: Decision

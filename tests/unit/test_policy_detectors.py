@@ -94,20 +94,21 @@ def test_a_pack_takes_over_all_rules_and_changes_some(tmp_path, clinical):
         tmp_path / "mine",
         [rule("own", {"phrase": {"en": ["xyzzy"], "zh": ["芝麻开门"]}})],
         extends="clinical",
-        changes=[{"rule": "doctor-shopping", "action": "caveat", "reason": {"en": "A test."}}],
+        changes=[{"rule": "doctor-shopping", "action": "caveat", "reason": {"en": "A test.", "zh": "测试。"}}],
     )
     rules = {r.id: r for r in mine.rules}
     assert set(rules) == {r.id for r in clinical.rules} | {"own"}
     assert rules["doctor-shopping"].action is Decision.CAVEAT
+    assert rules["doctor-shopping"].template["en"] == "A test."
     assert mine.limits is not None and mine.intent is not None and mine.terms
 
 
 @pytest.mark.parametrize(
     ("manifest", "says"),
     [
-        ({"extends": "clinical", "changes": [{"rule": "poisoning-a-person", "action": "caveat", "reason": {"en": "No."}}]}, "critical"),
-        ({"extends": "clinical", "changes": [{"rule": "no-such-rule", "action": "caveat", "reason": {"en": "No."}}]}, "does not have"),
-        ({"changes": [{"rule": "doctor-shopping", "action": "caveat", "reason": {"en": "No."}}]}, "extends no pack"),
+        ({"extends": "clinical", "changes": [{"rule": "poisoning-a-person", "action": "caveat", "reason": {"en": "No.", "zh": "不。"}}]}, "critical"),
+        ({"extends": "clinical", "changes": [{"rule": "no-such-rule", "action": "caveat", "reason": {"en": "No.", "zh": "不。"}}]}, "does not have"),
+        ({"changes": [{"rule": "doctor-shopping", "action": "caveat", "reason": {"en": "No.", "zh": "不。"}}]}, "extends no pack"),
         ({"extends": "mine"}, "itself"),
         ({"extends": "clinical-strict"}, "extends another"),
         ({"extends": "unknown-pack"}, "unknown-pack"),
