@@ -3,8 +3,8 @@
     python benchmarks/train_intent.py [--encoder intfloat/multilingual-e5-small] [--work DIR]
 
 An encoder of 12 layers is fine-tuned on requests and their harmless twins (``benchmarks/contrast``, the
-rules' own tests, and ``../shared/data`` where it is there); a model small enough to ship learns from it, on
-the same texts and on variants of them. The topics held out are seen by neither; on them the threshold of a
+rules' own tests, and ``../shared/data`` where it is there); every other layer of it, with the pieces of
+English and Chinese only, learns from the whole, and is shipped in six bits a weight. The topics held out are seen by neither; on them the threshold of a
 language is the lowest at which at most ``--false-positives`` of the harmless sides are stopped. Nothing of
 ``benchmarks/heldout`` is read. On two cores it takes about an hour; ``--work`` keeps what is done.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from intent.examples import ROOT, examples, held_out_topics
-from intent.student import save, train_student
+from intent.student import choose_vocabulary, save, train_student
 from intent.teacher import judged, train_teacher
 
 from guardmed.policy.intent import IntentModel
@@ -37,7 +37,9 @@ def main() -> None:
     teacher = train_teacher(inside, arguments.encoder, arguments.work)
     logits, _ = judged(teacher, [teacher.ids(example.text) for example in outside])
     report("teacher", outside, logits, arguments.false_positives)
-    save(train_student(teacher, inside, arguments.work), arguments.out)
+    vocabulary = choose_vocabulary(teacher, inside)
+    student = train_student(teacher, vocabulary, inside, arguments.encoder, arguments.work)
+    save(student, vocabulary, arguments.out)
     model = IntentModel(arguments.out)
     report("student", outside, np.array([model.probability(example.text) for example in outside]), arguments.false_positives)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB")

@@ -1,4 +1,4 @@
-"""The student: a small encoder that learns from the teacher, and the file it ships in."""
+"""The student: every other layer of the teacher, taught by it, and the file it ships in."""
 
 from __future__ import annotations
 
@@ -17,167 +17,112 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
 
-from intent.augment import Augmenter, wrapped
+from intent.augment import wrapped
 from intent.examples import ROOT, Example, folded
-from intent.teacher import Teacher, batches, judged, padded, pooled
+from intent.teacher import BATCH, LONGEST, Teacher, batches, judged
 
-PIECES = 24_000
-INPUT, HIDDEN, INNER, HEADS, LAYERS, PLACES = 128, 256, 512, 4, 3, 128
-VARIANTS = 5
-EPOCHS = 5
-BATCH = 128
-RATE = 1e-3
-PAD, UNKNOWN = 0, 1
+PIECES = 12_000
+# After Sanh et al., arXiv:1910.01108: the first and the last layer, and every other one between.
+KEPT = (0, 2, 4, 7, 9, 11)
+EPOCHS = 2
+RATE = 1e-4
+# Word vectors are whole numbers of this kind already, in the form they come in; the layers were trained on.
+WORD_LEVELS, LAYER_LEVELS = (8, 32), (15, 64)
+BEGIN, PAD, END, UNKNOWN = range(4)
 _LATIN_OR_CHINESE = re.compile(r"▁?[a-z']+|▁?[㐀-䶿一-鿿]+|▁?[0-9.,?!;:，。？！、()（）%/+-]+|▁")
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The student's pieces: a selection of the teacher's.
-
-    Attributes
-    ----------
-    tokenizer : Tokenizer
-    teacher : array of int, shape (pieces,)
-        The teacher's number of each piece.
-    vectors : array of shape (pieces, INPUT)
-        The teacher's word vectors, on their main axes.
-    """
+    """The student's pieces, a selection of the teacher's, and the teacher's number of each."""
 
     tokenizer: Tokenizer
     teacher: NDArray[np.int64]
-    vectors: NDArray[np.float32]
 
     def ids(self, text: str) -> list[int]:
-        return self.tokenizer.encode(folded(text)[:500]).ids[:PLACES]
+        """The teacher's numbers of a text's pieces."""
+        return [int(self.teacher[piece]) for piece in self.tokenizer.encode(folded(text)[:500]).ids[:LONGEST]]
 
 
-def choose_vocabulary(teacher: Teacher, data: list[Example], corpus: list[str]) -> Vocabulary:
+def choose_vocabulary(teacher: Teacher, data: list[Example]) -> Vocabulary:
     """The pieces of the examples, then those commonest in ordinary texts, then the most probable ones."""
     table = json.loads(teacher.tokenizer.backend_tokenizer.to_str())["model"]["vocab"]
     counts: Counter[int] = Counter()
-    for texts, weight in (([example.text for example in data], 1000), (corpus, 1)):
+    for texts, weight in (([example.text for example in data], 1000), (_corpus(), 1)):
         for text in texts:
             for piece in teacher.tokenizer(folded(text), add_special_tokens=False)["input_ids"]:
                 counts[piece] += weight
     usable = [index for index, (piece, _) in enumerate(table) if _LATIN_OR_CHINESE.fullmatch(piece)]
-    ranked = sorted(usable, key=lambda index: (-counts[index], -table[index][1]))[: PIECES - 2]
-    chosen = np.array([teacher.tokenizer.pad_token_id, teacher.tokenizer.unk_token_id, *sorted(ranked)])
-    pieces = [("<pad>", 0.0), ("<unk>", 0.0), *((table[index][0], table[index][1]) for index in chosen[2:])]
-    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=UNKNOWN))
+    ranked = sorted(usable, key=lambda index: (-counts[index], -table[index][1]))[: PIECES - 4]
+    special = [teacher.tokenizer.cls_token_id, teacher.tokenizer.pad_token_id, teacher.tokenizer.sep_token_id, teacher.tokenizer.unk_token_id]
+    chosen = np.array([*special, *sorted(ranked)])
+    tokenizer = Tokenizer(models.Unigram([(table[index][0], table[index][1]) for index in chosen], unk_id=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    words = teacher.encoder.get_input_embeddings().weight.detach().numpy()[chosen]
-    weight = np.sqrt(np.array([counts[index] for index in chosen], dtype=np.float64) / 1000 + 1e-3)[:, None]
-    centre = (words * weight).sum(0) / weight.sum()
-    _, axes = np.linalg.eigh(((words - centre) * weight).T @ (words - centre))
-    vectors = (words - centre) @ axes[:, ::-1][:, :INPUT]
-    vectors[PAD] = 0
-    return Vocabulary(tokenizer, chosen, (vectors / vectors.std()).astype(np.float32))
+    return Vocabulary(tokenizer, chosen)
 
 
-class Layer(nn.Module):
-    """Self-attention and a feed-forward part, each normed before."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm_attend, self.norm_feed = nn.LayerNorm(HIDDEN), nn.LayerNorm(HIDDEN)
-        self.attend, self.join = nn.Linear(HIDDEN, 3 * HIDDEN), nn.Linear(HIDDEN, HIDDEN)
-        self.widen, self.narrow = nn.Linear(HIDDEN, INNER), nn.Linear(INNER, HIDDEN)
-        self.drop = nn.Dropout(0.1)
-
-    def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        rows, places, _ = states.shape
-        query, key, value = self.attend(self.norm_attend(states)).view(rows, places, 3, HEADS, HIDDEN // HEADS).permute(2, 0, 3, 1, 4)
-        seen = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :].bool())
-        states = states + self.drop(self.join(seen.transpose(1, 2).reshape(rows, places, HIDDEN)))
-        # The sigmoid form of GELU costs numpy one exponential.
-        wide = self.widen(self.norm_feed(states))
-        return states + self.drop(self.narrow(wide * torch.sigmoid(1.702 * wide)))
-
-
-class Student(nn.Module):
-    """Word vectors of the teacher, widened, through a few layers; mean and maximum decide."""
-
-    def __init__(self, vocabulary: Vocabulary, states: int) -> None:
-        super().__init__()
-        self.vocabulary = vocabulary
-        self.words = nn.Embedding.from_pretrained(torch.tensor(vocabulary.vectors), freeze=True)
-        self.widen = nn.Linear(INPUT, HIDDEN)
-        self.place = nn.Parameter(torch.randn(PLACES, HIDDEN) * 0.02)
-        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
-        self.norm = nn.LayerNorm(HIDDEN)
-        self.head = nn.Linear(2 * HIDDEN, 1)
-        self.likeness = nn.Linear(HIDDEN, states)
-        self.drop = nn.Dropout(0.1)
-
-    def forward(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits, shape (rows,), and the teacher's states as the student imagines them."""
-        ids, mask = padded(rows, pad=PAD)
-        states = self.drop(self.widen(self.words(ids)) + self.place[: ids.shape[1]])
-        for layer in self.layers:
-            states = layer(states, mask)
-        mean, most = pooled(self.norm(states), mask)
-        return self.head(self.drop(torch.cat([mean, most], 1)))[:, 0], self.likeness(mean)
-
-
-def train_student(teacher: Teacher, data: list[Example], folder: Path) -> Student:
-    """Learn the teacher's verdicts and states on the examples and on ``VARIANTS`` variants of each."""
+def train_student(teacher: Teacher, vocabulary: Vocabulary, data: list[Example], encoder: str, folder: Path) -> Teacher:
+    """Half of the layers learn the whole's verdicts and states."""
     torch.manual_seed(0)
-    words = random.Random(2)
-    vocabulary = choose_vocabulary(teacher, data, _corpus())
-    file = folder / "judged.npz"
-    plain = [vocabulary.ids(example.text) for example in data]
-    order = sorted(vocabulary.tokenizer.get_vocab().items(), key=lambda item: item[1])
-    ordinary = np.array([_LATIN_OR_CHINESE.fullmatch(piece) is not None for piece, _ in order])
-    augmenter = Augmenter(vocabulary.vectors, ordinary)
-    rows = [row or [UNKNOWN] for row in plain]
-    for _ in range(VARIANTS):
-        rows += [augmenter.exchanged(vocabulary.ids(wrapped(example, words))) or [UNKNOWN] for example in data]
+    student = Teacher(encoder)
+    student.load_state_dict(teacher.state_dict())
+    student.encoder.encoder.layer = nn.ModuleList(student.encoder.encoder.layer[index] for index in KEPT)
+    file = folder / "student.pt"
     if file.is_file():
-        with np.load(file) as kept:
-            logits, states = kept["logits"], kept["states"]
-    else:
-        logits, states = judged(teacher, [teacher.wrap([int(vocabulary.teacher[piece]) for piece in row]) for row in rows])
-        np.savez(file, logits=logits, states=states)
-    centre, scale = states[: len(data)].astype(np.float32).mean(0), states[: len(data)].astype(np.float32).std()
-    student = Student(vocabulary, states.shape[1])
-    optimiser = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=RATE, weight_decay=0.05)
-    total = EPOCHS * math.ceil(len(rows) / BATCH)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min((step + 1) / 300, max(0.02, 1 - step / total)))
-    chance, started, step = np.random.default_rng(3), time.time(), 0
+        student.load_state_dict(torch.load(file, weights_only=True))
+        return student.eval()
+    logits, states = judged(teacher, [teacher.wrap(vocabulary.ids(example.text)) for example in data])
     # What people labelled pulls the teacher's verdict a little to its side.
-    believed = 1 / (1 + np.exp(-logits))
-    believed[: len(data)] = 0.7 * believed[: len(data)] + 0.3 * np.array([example.harmful for example in data])
+    believed = 0.8 / (1 + np.exp(-logits)) + 0.2 * np.array([example.harmful for example in data])
+    scale = states.astype(np.float32).std()
+    chance, words = np.random.default_rng(3), random.Random(2)
+    optimiser = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=RATE, weight_decay=0.01)
+    total = EPOCHS * math.ceil(len(data) / BATCH)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min((step + 1) / 50, max(0.03, 1 - step / total)))
+    started, step = time.time(), 0
+    student.train()
     for _ in range(EPOCHS):
+        rows = [student.wrap(vocabulary.ids(wrapped(example, words))) for example in data]
         for batch in batches([len(row) for row in rows], BATCH, chance):
-            logit, imagined = student([rows[index] for index in batch])
-            aim = torch.tensor((states[batch].astype(np.float32) - centre) / scale)
+            logit, mean = student([rows[index] for index in batch])
             verdict = nn.functional.binary_cross_entropy_with_logits(logit, torch.tensor(believed[batch]).float())
-            loss = verdict + 0.5 * nn.functional.mse_loss(imagined, aim)
+            loss = verdict + 0.5 * nn.functional.mse_loss(mean / scale, torch.tensor(states[batch].astype(np.float32)) / scale)
             optimiser.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(student.parameters(), 1.0)
             optimiser.step()
             schedule.step()
             step += 1
-            if step % 200 == 0:
+            if step % 50 == 0:
                 print(f"student {step} of {total}: verdict {verdict.item():.3f}, all {loss.item():.3f}, {time.time() - started:.0f} s", flush=True)
+    torch.save(student.state_dict(), file)
     return student.eval()
 
 
-def save(student: Student, path: Path) -> None:
-    """Write what the guard needs: matrices in 8 bits with a scale a row, vectors in 16, and the tokenizer."""
-    out: dict[str, NDArray] = {"tokenizer": np.frombuffer(student.vocabulary.tokenizer.to_str().encode(), dtype=np.uint8)}
-    for name, value in student.state_dict().items():
-        if name.startswith("likeness"):
+def save(student: Teacher, vocabulary: Vocabulary, path: Path) -> None:
+    """Write what the guard needs: the tokenizer, and matrices as small whole numbers with a scale for each block of a row."""
+    out: dict[str, NDArray] = {"tokenizer": np.frombuffer(vocabulary.tokenizer.to_str().encode(), dtype=np.uint8)}
+    for key, value in student.state_dict().items():
+        name = key.removeprefix("encoder.").replace("encoder.layer", "layers")
+        array = value.float().numpy()
+        if name == "embeddings.position_embeddings.weight":
+            array = array[: LONGEST + 2] + student.state_dict()["encoder.embeddings.token_type_embeddings.weight"].float().numpy()[:1]
+        elif "token_type" in name:
             continue
-        array = value.numpy()
-        if array.ndim == 2 and array.shape[0] > 1:
-            scale = np.abs(array).max(axis=1, keepdims=True) / 127 + 1e-12
-            out[name], out[f"{name}.scale"] = np.round(array / scale).astype(np.int8), scale.astype(np.float32)
+        if name == "embeddings.word_embeddings.weight":
+            out[f"{name}.levels"], out[f"{name}.scale"] = quantised(array[vocabulary.teacher], *WORD_LEVELS)
+        elif name.startswith("layers.") and array.ndim == 2:
+            out[f"{name}.levels"], out[f"{name}.scale"] = quantised(array, *LAYER_LEVELS)
         else:
-            out[name] = array.astype(np.float32)
-    np.savez_compressed(path, heads=np.int64(HEADS), **out)
+            out[name] = array.astype(np.float32 if array.ndim == 1 else np.float16)
+    np.savez_compressed(path, heads=np.int64(student.encoder.config.num_attention_heads), **out)
+
+
+def quantised(array: NDArray[np.float32], most: int, block: int) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
+    """Levels of -most to most, and the scale of each block; few levels compress well."""
+    blocks = array.reshape(len(array), -1, block)
+    scale = (np.abs(blocks).max(axis=2, keepdims=True) / most).astype(np.float16)
+    levels = np.clip(np.round(blocks / np.maximum(scale.astype(np.float32), 1e-7)), -most, most)
+    return levels.astype(np.int8).reshape(array.shape), scale[..., 0]
 
 
 def _corpus() -> list[str]:

@@ -22,9 +22,7 @@ PolicyOption = Annotated[str, typer.Option("--policy", help="Policy packs, comma
 
 
 @app.command("prompts")
-def prompts(
-    records: Records, out: Out = "-", policy: PolicyOption = "clinical", encoder: EncoderOption = None, judge: JudgeOption = None
-) -> None:
+def prompts(records: Records, out: Out = "-", policy: PolicyOption = "clinical", encoder: EncoderOption = None, judge: JudgeOption = None) -> None:
     """Decide for each prompt whether a model may answer it."""
     from guardmed.cli.console import backends
     from guardmed.policy import Stage, load_policy
@@ -50,9 +48,7 @@ def prompts(
 
 
 @app.command("responses")
-def responses(
-    records: Records, out: Out = "-", policy: PolicyOption = "clinical", encoder: EncoderOption = None, judge: JudgeOption = None
-) -> None:
+def responses(records: Records, out: Out = "-", policy: PolicyOption = "clinical", encoder: EncoderOption = None, judge: JudgeOption = None) -> None:
     """Decide for each answer whether it may be shown, and what of it."""
     from guardmed.cli.console import backends
     from guardmed.policy import Stage, load_policy

@@ -19,9 +19,14 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from guardmed.text import Normalised, normalise
+
+if TYPE_CHECKING:
+    from opencc import OpenCC
 
 _CHINESE = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
 _GAP = r"[ .\-_*·•~/|,]{1,2}"
@@ -47,7 +52,13 @@ _HEX = re.compile(r"(?<![A-Za-z0-9])(?:[0-9a-fA-F]{2}[ ]?){8,}(?![A-Za-z0-9])")
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
-def readings(text: str, *, pinyin: Callable[[str], str | None] | None = None, mend: Callable[[str], str] | None = None) -> list[Normalised]:
+def mended(text: Normalised, mend: Callable[[str], str]) -> Normalised | None:
+    """The reading with its typing errors mended word by word, where there are any."""
+    out = _rewritten(text, _WORDS, lambda match: mend(match.group()))
+    return None if out.text == text.text else out
+
+
+def readings(text: str, *, pinyin: Callable[[str], str | None] | None = None) -> list[Normalised]:
     """The plain reading of a text, and the others where it is disguised.
 
     Parameters
@@ -55,8 +66,6 @@ def readings(text: str, *, pinyin: Callable[[str], str | None] | None = None, me
     text : str
     pinyin : callable, optional
         Gives the characters that a text in pinyin stands for, or ``None``.
-    mend : callable, optional
-        Gives a Latin word with its typing error mended.
 
     Returns
     -------
@@ -64,22 +73,18 @@ def readings(text: str, *, pinyin: Callable[[str], str | None] | None = None, me
         The plain one first; the spans of all of them lead back to ``text``.
     """
     plain = normalise(text)
-    undone = _joined(_decoded(plain))
+    undone = _simplified(_joined(_decoded(plain)))
     found = dict.fromkeys([plain.text])
     out = [plain]
     for ones in _ONES:
-        reading = _simplified(_lettered(undone, ones))
+        reading = _lettered(undone, ones)
         if reading.text not in found:
             found[reading.text] = None
             out.append(reading)
     if pinyin is not None and not _CHINESE.search(undone.text):
         characters = pinyin(undone.text)
         if characters:
-            return [*out, _whole(characters, text)]
-    if mend is not None:
-        mended = _rewritten(undone, _WORDS, lambda match: mend(match.group()))
-        if mended.text not in found:
-            out.append(mended)
+            out.append(_whole(characters, text))
     return out
 
 
@@ -186,11 +191,17 @@ def _readable(run: str, decode: Callable[[str], bytes], *, shortest: int = 2) ->
     return text if len(text) >= shortest and letters >= 0.7 * len(text) and all(char.isprintable() or char.isspace() for char in text) else None
 
 
+@lru_cache(maxsize=1)
+def _converter() -> OpenCC:
+    # Reading its dictionaries takes longer than any check.
+    from opencc import OpenCC
+
+    return OpenCC("t2s")
+
+
 def _simplified(text: Normalised) -> Normalised:
     """Traditional characters as simplified ones."""
     if not _CHINESE.search(text.text):
         return text
-    from opencc import OpenCC
-
-    converted = OpenCC("t2s").convert(text.text)
+    converted = _converter().convert(text.text)
     return text if converted == text.text or len(converted) != len(text.text) else Normalised(converted, text.original, text.offsets)

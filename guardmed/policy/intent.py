@@ -1,10 +1,10 @@
 """The intent model: whether a request means harm, learned from pairs that share their words.
 
-A transformer encoder of a few thin layers in plain numpy, which learned from a larger one fine-tuned on
-requests and their harmless twins (``benchmarks/train_intent.py``; distillation after Hinton et al.,
-arXiv:1503.02531, and Jiao et al., arXiv:1909.10351). It sees wording that no rule lists, in English and
-Chinese, on one core in one to two milliseconds for a prompt of ordinary length. It does not see facts:
-whether a dose is too high is for the limit table, and an aim that stands nowhere in the words stays unseen.
+A transformer encoder of six layers in plain numpy: every other layer of a multilingual one that was fine-tuned
+on requests and their harmless twins, taught by the whole (``benchmarks/train_intent.py``; after Sanh et al.,
+arXiv:1910.01108), in six bits a weight. It sees wording that no rule lists, in English and Chinese. It does not
+see facts: whether a dose is too high is for the limit table, and an aim that stands nowhere in the words stays
+unseen.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 # A request hidden in a long text must not be thinned out by the rest: long texts are read in parts that overlap.
-PART = 96
+PART, STEP = 94, 70
+_BEGIN, _END = 0, 2
+_WORDS = "embeddings.word_embeddings.weight"
 _SPACES = re.compile(r"\s+")
 
 
@@ -55,15 +57,13 @@ def _controller() -> ThreadpoolController:
 
 @dataclass(frozen=True)
 class _Network:
-    """Weights by name, as float32, and what they imply."""
+    """Weights by name: matrices laid out for ``states @ weight``, and the rows of the word vectors still in levels."""
 
     tokenizer: Tokenizer
     weights: dict[str, Floats]
+    words: tuple[NDArray[np.int8], NDArray[np.float16]]
     heads: int
-
-    @property
-    def layers(self) -> int:
-        return sum(name.endswith(".attend.weight") for name in self.weights)
+    layers: int
 
 
 class IntentModel:
@@ -72,8 +72,8 @@ class IntentModel:
     Parameters
     ----------
     path : Path
-        Holds ``tokenizer`` (the bytes of a ``tokenizers`` file), ``heads``, and for each weight an array: float32, or
-        int8 beside ``<name>.scale`` of one float32 a row.
+        Holds ``tokenizer`` (the bytes of a ``tokenizers`` file), ``heads``, and for each weight an array, or for a matrix
+        ``<name>.levels``, whole numbers, and ``<name>.scale``, one for each block of a row.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,9 +92,9 @@ class IntentModel:
         ids = network.tokenizer.encode(_SPACES.sub(" ", normalise(text).text.lower()).strip()).ids
         if not ids:
             return 0.0
-        parts = [ids[at : at + PART] for at in range(0, max(1, len(ids) - PART // 2), PART // 2)] if len(ids) > PART else [ids]
+        parts = [ids[at : at + PART] for at in range(0, max(1, len(ids) - PART + STEP), STEP)]
         with _one_thread():
-            logit = max(_logit(network, np.array(part)) for part in parts)
+            logit = max(_logit(network, np.array([_BEGIN, *part, _END])) for part in parts)
         return float(1 / (1 + np.exp(-np.float64(logit))))
 
     @cached_property
@@ -107,10 +107,13 @@ class IntentModel:
                 arrays: dict[str, Any] = {name: data[name] for name in data.files}
             tokenizer = Tokenizer.from_buffer(arrays.pop("tokenizer").tobytes())
             heads = int(arrays.pop("heads"))
-            weights = {
-                name: array.astype(np.float32) * arrays.get(f"{name}.scale", np.float32(1.0)) for name, array in arrays.items() if not name.endswith(".scale")
-            }
-            network = _Network(tokenizer, {name: _laid_out(name, array) for name, array in weights.items()}, heads)
+            words = arrays.pop(f"{_WORDS}.levels"), arrays.pop(f"{_WORDS}.scale")
+            weights = {name: array.astype(np.float32) for name, array in arrays.items() if not name.endswith((".levels", ".scale"))}
+            for name in [name.removesuffix(".levels") for name in arrays if name.endswith(".levels")]:
+                weights[name] = np.ascontiguousarray(_unpacked(arrays[f"{name}.levels"], arrays[f"{name}.scale"]).T)
+            weights["head.weight"] = weights["head.weight"].T
+            layers = sum(name.endswith("attention.self.query.weight") for name in weights)
+            network = _Network(tokenizer, weights, words, heads, layers)
             _logit(network, np.zeros(2, dtype=np.int64))
         # tokenizers raises a bare Exception for bytes that are no tokenizer.
         except Exception as error:  # noqa: BLE001
@@ -120,40 +123,43 @@ class IntentModel:
         return network
 
 
-def _laid_out(name: str, array: Floats) -> Floats:
-    """Matrices of linear layers transposed once, so that ``states @ weight`` runs along memory."""
+def _unpacked(levels: NDArray[np.int8], scale: NDArray[np.float16]) -> Floats:
+    """Rows of weights: each level times the scale of its block."""
     import numpy as np
 
-    linear = array.ndim == 2 and name not in ("words.weight", "place")
-    return np.ascontiguousarray(array.T if linear else array)
+    blocks = levels.reshape(*scale.shape, -1).astype(np.float32)
+    values: Floats = (blocks * scale[..., None].astype(np.float32)).reshape(len(levels), -1)
+    return values
 
 
 def _logit(network: _Network, ids: NDArray[np.int64]) -> float:
     """The head's logit for one part, shape (pieces,)."""
     import numpy as np
 
-    weights = network.weights
-    states = _linear(weights, "widen", weights["words.weight"][ids]) + weights["place"][: len(ids)]
+    weights, (levels, scale) = network.weights, network.words
+    states = _unpacked(levels[ids], scale[ids]) + weights["embeddings.position_embeddings.weight"][: len(ids)]
+    states = _normed(weights, "embeddings.LayerNorm", states)
     for index in range(network.layers):
         states = _layer(weights, f"layers.{index}", states, network.heads)
-    states = _normed(weights, "norm", states)
-    both = np.concatenate([states.mean(0), states.max(0)])
-    return float(_linear(weights, "head", both)[0])
+    return float(_linear(weights, "head", np.concatenate([states.mean(0), states.max(0)]))[0])
 
 
 def _layer(weights: dict[str, Floats], name: str, states: Floats, heads: int) -> Floats:
     import numpy as np
 
     pieces, width = states.shape
-    packed = _linear(weights, f"{name}.attend", _normed(weights, f"{name}.norm_attend", states))
-    query, key, value = packed.reshape(pieces, 3, heads, width // heads).transpose(1, 2, 0, 3)
+    query, key, value = (
+        _linear(weights, f"{name}.attention.self.{part}", states).reshape(pieces, heads, width // heads).transpose(1, 0, 2)
+        for part in ("query", "key", "value")
+    )
     scores = query @ key.transpose(0, 2, 1) * np.float32((width // heads) ** -0.5)
     scores = np.exp(scores - scores.max(-1, keepdims=True))
-    seen = (scores / scores.sum(-1, keepdims=True)) @ value
-    states = states + _linear(weights, f"{name}.join", seen.transpose(1, 0, 2).reshape(pieces, width))
-    wide = _linear(weights, f"{name}.widen", _normed(weights, f"{name}.norm_feed", states))
-    gated: Floats = states + _linear(weights, f"{name}.narrow", wide / (1 + np.exp(np.clip(-1.702 * wide, -60, 60))))
-    return gated
+    seen = ((scores / scores.sum(-1, keepdims=True)) @ value).transpose(1, 0, 2).reshape(pieces, width)
+    states = _normed(weights, f"{name}.attention.output.LayerNorm", states + _linear(weights, f"{name}.attention.output.dense", seen))
+    wide = _linear(weights, f"{name}.intermediate.dense", states)
+    # GELU by its tanh form (Hendrycks and Gimpel, arXiv:1606.08415): numpy has no error function.
+    wide = 0.5 * wide * (1 + np.tanh(np.float32(0.7978845608) * (wide + np.float32(0.044715) * wide * wide * wide)))
+    return _normed(weights, f"{name}.output.LayerNorm", states + _linear(weights, f"{name}.output.dense", wide))
 
 
 def _linear(weights: dict[str, Floats], name: str, states: Floats) -> Floats:
@@ -163,5 +169,5 @@ def _linear(weights: dict[str, Floats], name: str, states: Floats) -> Floats:
 
 def _normed(weights: dict[str, Floats], name: str, states: Floats) -> Floats:
     centred = states - states.mean(-1, keepdims=True)
-    out: Floats = centred / ((centred * centred).mean(-1, keepdims=True) + 1e-5) ** 0.5 * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+    out: Floats = centred / ((centred * centred).mean(-1, keepdims=True) + 1e-12) ** 0.5 * weights[f"{name}.weight"] + weights[f"{name}.bias"]
     return out

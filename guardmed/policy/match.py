@@ -10,7 +10,7 @@ from guardmed.decision import Decision, strictest
 from guardmed.errors import PolicyError
 from guardmed.files import digest_value
 from guardmed.policy.detectors import Backends, Detector, Doses, Evidence, Identifiers, Intent
-from guardmed.policy.disguise import readings
+from guardmed.policy.disguise import mended, readings
 from guardmed.policy.dose import DoseFinder
 from guardmed.policy.judge import Judge
 from guardmed.policy.load import Pack, load_packs
@@ -94,8 +94,9 @@ class _CompiledRule:
 class _Reading:
     """One reading of a text being checked: each detector runs at most once over it."""
 
-    def __init__(self, matcher: Matcher, text: Normalised) -> None:
+    def __init__(self, matcher: Matcher, text: Normalised, *, slight: bool = False) -> None:
         self.text = text
+        self._slight = slight
         self.patterns = matcher.read(text.text)
         self._found: dict[Detector, list[Evidence]] = {}
         self._windows: dict[Scope, list[Span]] = {}
@@ -113,6 +114,9 @@ class _Reading:
         return self._windows[scope]
 
     def found(self, detector: Detector) -> list[Evidence]:
+        # Models bear typing errors themselves; what is only spelt otherwise is not read to them again.
+        if self._slight and isinstance(detector, (Intent, Similar, Judge)):
+            return []
         if detector not in self._found:
             self._found[detector] = detector.find(self.text)
         return self._found[detector]
@@ -208,8 +212,8 @@ class Policy:
         """
         lang = language(text)
         found: dict[int, tuple[Rule, RuleHit]] = {}
-        for reading in readings(text, pinyin=self._pinyin.characters if self._pinyin else None, mend=self._speller.mend if self._speller else None):
-            for index, rule, hit in self._hits(_Reading(self._matcher, reading), stage, lang):
+        for reading in self._readings(text):
+            for index, rule, hit in self._hits(reading, stage, lang):
                 found.setdefault(index, (rule, hit))
         hits = sorted(found.values(), key=lambda item: (-item[1].action.rank, -item[1].severity.rank))
         decision = strictest(hit.action for _, hit in hits)
@@ -221,6 +225,15 @@ class Policy:
             identifiers=tuple(identifiers),
             text=self._shown(text, decision, [rule for rule, hit in hits if hit.action is decision], hits, identifiers, lang),
         )
+
+    def _readings(self, text: str) -> Iterator[_Reading]:
+        plain, *others = readings(text, pinyin=self._pinyin.characters if self._pinyin else None)
+        for reading in (plain, *others):
+            yield _Reading(self._matcher, reading)
+        last = others[-1] if others else plain
+        slight = mended(last, self._speller.mend) if self._speller else None
+        if slight:
+            yield _Reading(self._matcher, slight, slight=True)
 
     def _hits(self, reading: _Reading, stage: Stage, lang: str) -> Iterator[tuple[int, Rule, RuleHit]]:
         for index, compiled in enumerate(self._compiled):

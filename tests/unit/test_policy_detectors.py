@@ -6,7 +6,6 @@ import datetime
 
 import pytest
 import yaml
-from tests.unit.scripted import Scripted
 
 from guardmed.decision import Decision
 from guardmed.errors import PolicyError, UsageError
@@ -16,6 +15,7 @@ from guardmed.policy.lint import lint
 from guardmed.policy.load import load_pack
 from guardmed.policy.similar import SentenceEncoder
 from guardmed.text import normalise
+from tests.unit.scripted import Scripted
 
 TODAY = datetime.date(2026, 11, 24)
 
@@ -85,7 +85,7 @@ def test_a_rule_without_its_model_is_an_error_and_not_a_pass(tmp_path, when, mis
 
 
 def test_an_encoder_that_is_not_there_is_named():
-    with pytest.raises(UsageError, match="no-such-folder|sentence-transformers"):
+    with pytest.raises(UsageError, match=r"no-such-folder|sentence-transformers"):
         SentenceEncoder("./no-such-folder").encode(["x"])
 
 

@@ -65,7 +65,9 @@ def test_every_reading_has_a_way_back_for_each_character(text):
             assert 0 <= back.start <= back.end <= len(text)
 
 
-@pytest.mark.parametrize("hostile", ["a " * 20_000, "%41" * 20_000, "A" * 60_000, "a.b-" * 20_000, "1!" * 30_000, "甲*" * 20_000, "ananan" * 10_000, "an " * 20_000])
+@pytest.mark.parametrize(
+    "hostile", ["a " * 20_000, "%41" * 20_000, "A" * 60_000, "a.b-" * 20_000, "1!" * 30_000, "甲*" * 20_000, "ananan" * 10_000, "an " * 20_000]
+)
 def test_time_grows_with_the_length_only(clinical, hostile):
     def seconds(text: str) -> float:
         started = time.perf_counter()
@@ -79,7 +81,12 @@ def test_time_grows_with_the_length_only(clinical, hostile):
 
 @pytest.mark.parametrize(
     ("pinyin", "characters"),
-    [("wo bu xiang huo le", "我不想活了"), ("anmianyao chi duoshao", "安眠药吃多少"), ("wǒ bù xiǎng huó le", "我不想活了"), ("wo3 bu4 xiang3 huo2 le5", "我不想活了")],
+    [
+        ("wo bu xiang huo le", "我不想活了"),
+        ("anmianyao chi duoshao", "安眠药吃多少"),
+        ("wǒ bù xiǎng huó le", "我不想活了"),
+        ("wo3 bu4 xiang3 huo2 le5", "我不想活了"),
+    ],
 )
 def test_pinyin_is_read(clinical, pinyin, characters):
     assert clinical.packs[0].pinyin.characters(pinyin) == characters

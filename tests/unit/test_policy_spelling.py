@@ -18,7 +18,14 @@ def speller(clinical) -> Speller:
 
 @pytest.mark.parametrize(
     ("slip", "word"),
-    [("ovredose", "overdose"), ("insluin", "insulin"), ("paracetmaol", "paracetamol"), ("prescripton", "prescription"), ("suicied", "suicide"), ("Morphien", "morphine")],
+    [
+        ("ovredose", "overdose"),
+        ("insluin", "insulin"),
+        ("paracetmaol", "paracetamol"),
+        ("prescripton", "prescription"),
+        ("suicied", "suicide"),
+        ("Morphien", "morphine"),
+    ],
 )
 def test_a_slip_is_mended(speller, slip, word):
     assert speller.mend(slip) == word

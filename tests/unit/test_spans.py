@@ -9,11 +9,11 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from tests.unit.scripted import Scripted
 
 from guardmed.guard import GuardedModel
 from guardmed.guard.settings import GuardSettings
 from guardmed.spans import span
+from tests.unit.scripted import Scripted
 
 SECRET = "my neighbour's codeword is heliotrope"
 
