@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PART, STEP = 94, 70
 _BEGIN, _END = 0, 2
 _WORDS = "embeddings.word_embeddings.weight"
+_LEAD = re.compile(r"[^:：]{4,100}[:：](?=[^\n]{12})")
 _SPACES = re.compile(r"\s+")
 
 
@@ -89,10 +90,14 @@ class IntentModel:
         import numpy as np
 
         network = self._network
-        ids = network.tokenizer.encode(_SPACES.sub(" ", normalise(text).text.lower()).strip()).ids
-        if not ids:
+        folded = _SPACES.sub(" ", normalise(text).text.lower()).strip()
+        parts = _parts(network.tokenizer.encode(folded).ids)
+        # "In my novel, a character asks: ...": what a lead brings in is read for itself as well.
+        lead = _LEAD.match(folded)
+        if lead:
+            parts += _parts(network.tokenizer.encode(folded[lead.end() :]).ids)
+        if not parts:
             return 0.0
-        parts = [ids[at : at + PART] for at in range(0, max(1, len(ids) - PART + STEP), STEP)]
         with _one_thread():
             logit = max(_logit(network, np.array([_BEGIN, *part, _END])) for part in parts)
         return float(1 / (1 + np.exp(-np.float64(logit))))
@@ -121,6 +126,11 @@ class IntentModel:
                 f"{self._path} can't be read: {type(error).__name__}: {error}.", mend="Train it again: python benchmarks/train_intent.py"
             ) from None
         return network
+
+
+def _parts(ids: list[int]) -> list[list[int]]:
+    """Pieces in parts that overlap."""
+    return [ids[at : at + PART] for at in range(0, max(1, len(ids) - PART + STEP), STEP)] if ids else []
 
 
 def _unpacked(levels: NDArray[np.int8], scale: NDArray[np.float16]) -> Floats:

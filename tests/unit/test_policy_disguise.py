@@ -98,7 +98,7 @@ def test_english_is_not_pinyin(clinical, text):
 
 
 def test_a_disguise_can_only_make_a_verdict_stricter(clinical):
-    for text in ("h0w much w@ter should I dr1nk", "多 喝 水 好 吗", base64.b64encode(b"is coffee healthy for most people").decode()):
+    for text in ("is c0ffee healthy for most people", "多 喝 水 好 吗", base64.b64encode(b"is coffee healthy for most people").decode()):
         assert not clinical.check(text, stage=Stage.INPUT).decision.stops
 
 

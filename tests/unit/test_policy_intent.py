@@ -57,7 +57,7 @@ def test_forms_of_a_letter_make_no_difference(model):
 def test_the_file_is_small_and_no_pickle(model):
     assert model._path.stat().st_size < 10_000_000
     with np.load(model._path, allow_pickle=False) as data:
-        assert {"tokenizer", "heads", "embeddings.word_embeddings.weight.packed", "head.weight"} <= set(data)
+        assert {"tokenizer", "heads", "embeddings.word_embeddings.weight.levels", "head.weight"} <= set(data)
         assert all(array.dtype != object for array in data.values())
 
 
