@@ -2,7 +2,7 @@
 
 A transformer encoder of six layers in plain numpy: every other layer of a multilingual one that was fine-tuned
 on requests and their harmless twins, taught by the whole (``benchmarks/train_intent.py``; after Sanh et al.,
-arXiv:1910.01108), in six bits a weight. It sees wording that no rule lists, in English and Chinese. It does not
+arXiv:1910.01108), in five bits a weight. It sees wording that no rule lists, in English and Chinese. It does not
 see facts: whether a dose is too high is for the limit table, and an aim that stands nowhere in the words stays
 unseen.
 """

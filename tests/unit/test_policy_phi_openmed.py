@@ -25,7 +25,7 @@ def test_it_says_how_to_get_what_is_missing(monkeypatch):
 
 @pytest.fixture
 def openmed():
-    return pytest.importorskip("openmed")
+    return pytest.importorskip("openmed", reason="the optional package openmed is not installed: pip install guardmed[openmed]")
 
 
 @pytest.mark.usefixtures("openmed")
