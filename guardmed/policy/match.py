@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from guardmed.decision import Decision, strictest
@@ -14,13 +15,14 @@ from guardmed.policy.disguise import mended, readings
 from guardmed.policy.dose import DoseFinder
 from guardmed.policy.judge import Judge
 from guardmed.policy.load import Pack, load_packs
-from guardmed.policy.pattern import Matcher, Phrasebook
+from guardmed.policy.pattern import Matcher, Pattern, Phrasebook, any_of
 from guardmed.policy.phi import Identifier, find_identifiers, redact
 from guardmed.policy.schema import Condition, Localised, Rule, Scope, Severity, Stage
 from guardmed.policy.similar import Similar
 from guardmed.text import Normalised, Span, clauses, language, sentences
 
 T = TypeVar("T")
+_MOST_WAYS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class _Leaf:
     detector: Detector | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Node:
     """A compiled condition: everything in it must hold in one window."""
 
@@ -80,38 +82,83 @@ class _Node:
     all_of: tuple[_Node, ...]
     none_of: tuple[_Node, ...]
 
+    @cached_property
+    def _ways(self) -> tuple[int, ...]:
+        """Sets of patterns, a bit for each, of which one must be there whole for the condition to hold."""
+        ways = {sum({1 << leaf.pattern for leaf in self.leaves if leaf.detector is None})}
+        alternatives = {way for child in self.any_of for way in child._ways} or {0}
+        for more in (alternatives, *(child._ways for child in self.all_of)):
+            # Beyond a few, what is asked for less strictly is asked for faster.
+            ways = {way | other for way in ways for other in more} if len(ways) * len(more) <= _MOST_WAYS else ways
+        return tuple(ways)
+
+    def possible(self, patterns: int) -> bool:
+        """Whether it could hold where only these patterns could occur; cheap, and false for most rules."""
+        # any() over a generator would cost more than what it looks at.
+        for way in self._ways:  # noqa: SIM110
+            if way & patterns == way:
+                return True
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class _CompiledRule:
-    """A rule with its compiled conditions, and the patterns without which it can't hold."""
+    """A rule with its compiled conditions."""
 
     rule: Rule
     node: _Node
     exempt: _Node | None
-    needed: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A stretch of a text that a rule looks at, and the patterns that could occur there."""
+
+    span: Span
+    patterns: int
 
 
 class _Reading:
-    """One reading of a text being checked: each detector runs at most once over it."""
+    """One reading of a text being checked: each detector runs at most once over it.
 
-    def __init__(self, matcher: Matcher, text: Normalised, *, slight: bool = False) -> None:
+    Parameters
+    ----------
+    matcher : Matcher
+    text : Normalised
+    read : set of str
+        Sentences that another reading of the text has already been judged by; they are not judged again.
+    slight : bool
+        Only typing errors are mended in it.
+    """
+
+    def __init__(self, matcher: Matcher, text: Normalised, read: set[str], *, slight: bool = False) -> None:
         self.text = text
         self._slight = slight
         self.patterns = matcher.read(text.text)
         self._found: dict[Detector, list[Evidence]] = {}
-        self._windows: dict[Scope, list[Span]] = {}
+        self._sentences = [span for span in sentences(text.text) if span.of(text.text) not in read]
+        read.update(span.of(text.text) for span in self._sentences)
+        self._windows: dict[Scope, list[_Window]] = {}
 
-    def windows(self, scope: Scope) -> list[Span]:
+    @cached_property
+    def clauses(self) -> list[_Window]:
+        """Every clause, those of sentences judged before included."""
+        return self._placed(clause for sentence in sentences(self.text.text) for clause in clauses(self.text.text, sentence))
+
+    def windows(self, scope: Scope) -> list[_Window]:
         if scope not in self._windows:
-            folded = self.text.text
-            if scope is Scope.TEXT:
-                spans = [Span(0, len(folded))]
-            else:
-                spans = sentences(folded)
-                if scope is Scope.CLAUSE:
-                    spans = [clause for sentence in spans for clause in clauses(folded, sentence)]
-            self._windows[scope] = spans
+            match scope:
+                case Scope.TEXT:
+                    spans = [Span(0, len(self.text.text))]
+                case Scope.SENTENCE:
+                    spans = self._sentences
+                case Scope.CLAUSE:
+                    spans = [clause for sentence in self._sentences for clause in clauses(self.text.text, sentence)]
+            self._windows[scope] = self._placed(spans)
         return self._windows[scope]
+
+    def _placed(self, spans: Iterable[Span]) -> list[_Window]:
+        return [_Window(span, self.patterns.within(span)) for span in spans]
 
     def found(self, detector: Detector) -> list[Evidence]:
         # Models bear typing errors themselves; what is only spelt otherwise is not read to them again.
@@ -121,22 +168,18 @@ class _Reading:
             self._found[detector] = detector.find(self.text)
         return self._found[detector]
 
-    def spans(self, leaf: _Leaf) -> list[Span]:
-        return self.patterns.at(leaf.pattern) if leaf.detector is None else [evidence.span for evidence in self.found(leaf.detector)]
+    def _spans(self, leaf: _Leaf, window: Span) -> list[Span]:
+        if leaf.detector is None:
+            return self.patterns.at(leaf.pattern, window)
+        return [evidence.span for evidence in self.found(leaf.detector) if evidence.span.overlaps(window)]
 
-    def possible(self, node: _Node) -> bool:
-        """Whether everything the condition needs occurs at all; cheap, and false for most rules."""
-        return (
-            all(self.spans(leaf) for leaf in node.leaves)
-            and all(self.possible(child) for child in node.all_of)
-            and (not node.any_of or any(self.possible(child) for child in node.any_of))
-        )
-
-    def evidence(self, node: _Node, window: Span) -> list[Span] | None:
+    def evidence(self, node: _Node, window: _Window) -> list[Span] | None:
         """Where the condition holds in a window, or None where it does not."""
+        if not node.possible(window.patterns):
+            return None
         found: list[Span] = []
         for leaf in node.leaves:
-            here = [span for span in self.spans(leaf) if span.overlaps(window)]
+            here = self._spans(leaf, window.span)
             if not here:
                 return None
             found += here
@@ -181,14 +224,14 @@ class Policy:
         self._contacts = {name: contact for pack in packs for name, contact in pack.contacts.contacts.items()}
         self._pinyin = next((pack.pinyin for pack in packs if pack.pinyin), None)
         self._speller = next((pack.speller for pack in packs if pack.speller), None)
-        self._regexes: dict[str, int] = {}
+        patterns: dict[Pattern, int] = {}
         self._compiled: list[_CompiledRule] = []
         for pack in packs:
-            compiler = _Compiler(pack, self._backends, self._regexes)
+            compiler = _Compiler(pack, self._backends, patterns)
             for rule in pack.rules:
                 node, exempt = compiler.node(rule.when), compiler.node(rule.exempt) if rule.exempt else None
-                self._compiled.append(_CompiledRule(rule, node, exempt, frozenset(_needed(node))))
-        self._matcher = Matcher(list(self._regexes))
+                self._compiled.append(_CompiledRule(rule, node, exempt))
+        self._matcher = Matcher(patterns)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -227,24 +270,24 @@ class Policy:
         )
 
     def _readings(self, text: str) -> Iterator[_Reading]:
-        plain, *others = readings(text, pinyin=self._pinyin.characters if self._pinyin else None)
-        for reading in (plain, *others):
-            yield _Reading(self._matcher, reading)
-        last = others[-1] if others else plain
-        slight = mended(last, self._speller.mend) if self._speller else None
+        read: set[str] = set()
+        all_readings = readings(text, pinyin=self._pinyin.characters if self._pinyin else None)
+        for reading in all_readings:
+            yield _Reading(self._matcher, reading, read)
+        slight = mended(all_readings[-1], self._speller.mend) if self._speller else None
         if slight:
-            yield _Reading(self._matcher, slight, slight=True)
+            yield _Reading(self._matcher, slight, read, slight=True)
 
     def _hits(self, reading: _Reading, stage: Stage, lang: str) -> Iterator[tuple[int, Rule, RuleHit]]:
         for index, compiled in enumerate(self._compiled):
             rule, node, exempt = compiled.rule, compiled.node, compiled.exempt
-            if not rule.stage.covers(stage) or not reading.patterns.may(compiled.needed) or not reading.possible(node):
+            if not rule.stage.covers(stage) or not node.possible(reading.patterns.anywhere):
                 continue
             for window in reading.windows(rule.scope):
                 spans = reading.evidence(node, window)
                 if spans is None or (exempt is not None and self._exempted(reading, exempt, spans)):
                     continue
-                place = reading.text.back(min(spans, default=window))
+                place = reading.text.back(min(spans, default=window.span))
                 yield (
                     index,
                     rule,
@@ -255,14 +298,14 @@ class Policy:
                         start=place.start,
                         end=place.end,
                         title=_in_language(rule.title, lang),
-                        detail=self._detail(reading, node, window, lang),
+                        detail=self._detail(reading, node, window.span, lang),
                     ),
                 )
                 break
 
     def _exempted(self, reading: _Reading, exempt: _Node, spans: list[Span]) -> bool:
         """An exemption reaches only the clauses that hold the evidence."""
-        touched = [clause for clause in reading.windows(Scope.CLAUSE) if any(span.overlaps(clause) for span in spans)]
+        touched = [clause for clause in reading.clauses if any(span.overlaps(clause.span) for span in spans)]
         return any(reading.evidence(exempt, clause) is not None for clause in touched)
 
     def _detail(self, reading: _Reading, node: _Node, window: Span, lang: str) -> str | None:
@@ -296,10 +339,10 @@ class Policy:
 class _Compiler:
     """Turns the conditions of one pack into nodes; rules share patterns, and the same one is searched for once."""
 
-    def __init__(self, pack: Pack, backends: Backends, regexes: dict[str, int]) -> None:
+    def __init__(self, pack: Pack, backends: Backends, patterns: dict[Pattern, int]) -> None:
         self._pack = pack
         self._backends = backends
-        self._regexes = regexes
+        self._patterns = patterns
         self._phrases = Phrasebook(pack.terms)
         self._doses = DoseFinder(pack.limits) if pack.limits else None
 
@@ -309,9 +352,9 @@ class _Compiler:
 
     def _leaves(self, condition: Condition) -> Iterator[_Leaf]:
         if condition.phrase:
-            yield self._pattern(self._phrases.regex(phrase) for by_language in condition.phrase.values() for phrase in by_language)
+            yield self._pattern(self._phrases.pattern(phrase) for by_language in condition.phrase.values() for phrase in by_language)
         if condition.regex:
-            yield self._pattern(regex for by_language in condition.regex.values() for regex in by_language)
+            yield self._pattern(Pattern(regex) for by_language in condition.regex.values() for regex in by_language)
         if condition.dose:
             yield _Leaf(detector=Doses(self._given(self._doses, "checks doses", "Add a dose_limits.yaml."), condition.dose.times))
         if condition.classifier:
@@ -332,9 +375,8 @@ class _Compiler:
             raise PolicyError(f"A rule of the pack {self._pack.manifest.id} {does}, but nothing is there for it.", mend=mend)
         return part
 
-    def _pattern(self, regexes: Iterable[str]) -> _Leaf:
-        regex = "|".join(f"(?:{regex})" for regex in regexes)
-        return _Leaf(pattern=self._regexes.setdefault(regex, len(self._regexes)))
+    def _pattern(self, patterns: Iterable[Pattern]) -> _Leaf:
+        return _Leaf(pattern=self._patterns.setdefault(any_of(patterns), len(self._patterns)))
 
 
 def load_policy(spec: str, *, backends: Backends | None = None) -> Policy:
@@ -346,13 +388,6 @@ def load_policy(spec: str, *, backends: Backends | None = None) -> Policy:
         A pack is unknown or broken.
     """
     return Policy(load_packs(spec), backends=backends)
-
-
-def _needed(node: _Node) -> Iterator[int]:
-    """Patterns that must all occur; alternatives are left out."""
-    yield from (leaf.pattern for leaf in node.leaves if leaf.detector is None)
-    for child in node.all_of:
-        yield from _needed(child)
 
 
 def _leaves(node: _Node) -> Iterator[_Leaf]:

@@ -19,11 +19,14 @@ input can make a policy check hang (Cox, "Regular Expression Matching in the Wil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import re2
+from ahocorasick_rs import AhoCorasick
 
 from guardmed.errors import PolicyError
 from guardmed.text import Span
@@ -35,9 +38,42 @@ _CHINESE_GAP = r"[^。！？!?；\n]{0,12}?"
 _MAX_DEPTH = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A regular expression, and what a text must hold for it to match.
+
+    Attributes
+    ----------
+    regex : str
+        In RE2 syntax.
+    english, chinese : frozenset of str, optional
+        One of these stands, in lower case, in whatever the expression matches, and the match does not go past the end
+        of an English, or a Chinese, sentence. ``None`` for both where nothing is known.
+    """
+
+    regex: str
+    english: frozenset[str] | None = None
+    chinese: frozenset[str] | None = None
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it could match any text."""
+        return self.english is None and self.chinese is None
+
+
+def any_of(patterns: Iterable[Pattern]) -> Pattern:
+    """A pattern that matches what any of some matches."""
+    patterns = list(patterns)
+    regex = "|".join(f"(?:{pattern.regex})" for pattern in patterns)
+    if any(pattern.unknown for pattern in patterns):
+        return Pattern(regex)
+    none: frozenset[str] = frozenset()
+    return Pattern(regex, none.union(*(p.english or none for p in patterns)), none.union(*(p.chinese or none for p in patterns)))
+
+
 def phrase_to_regex(phrase: str, terms: Mapping[str, Iterable[str]]) -> str:
     """Translate one phrase; see :class:`Phrasebook` for many."""
-    return Phrasebook(terms).regex(phrase)
+    return Phrasebook(terms).pattern(phrase).regex
 
 
 class Phrasebook:
@@ -51,9 +87,9 @@ class Phrasebook:
 
     def __init__(self, terms: Mapping[str, Iterable[str]]) -> None:
         self._terms = terms
-        self._lists: dict[str, str] = {}
+        self._lists: dict[str, _Piece] = {}
 
-    def regex(self, phrase: str, *, _depth: int = 0) -> str:
+    def pattern(self, phrase: str) -> Pattern:
         """Translate one phrase.
 
         Raises
@@ -61,20 +97,24 @@ class Phrasebook:
         PolicyError
             Unbalanced brackets, an unknown word list, or an empty phrase.
         """
+        piece = self._phrase(phrase, 0)
+        return Pattern(piece.regex, chinese=piece.literals) if _CJK.search(phrase) else Pattern(piece.regex, english=piece.literals)
+
+    def _phrase(self, phrase: str, depth: int) -> _Piece:
         if not phrase.strip():
             raise PolicyError("An empty phrase matches everything.", mend="Remove it or write words.")
-        if _depth > _MAX_DEPTH:
+        if depth > _MAX_DEPTH:
             raise PolicyError(f"The phrase {phrase!r} nests word lists more than {_MAX_DEPTH} deep.", mend="Does a list contain itself?")
         tokens = _TOKEN.findall(phrase.strip())
-        parts, rest = self._sequence(tokens, 0, phrase, _CJK.search(phrase) is not None, _depth)
+        piece, rest = self._alternatives(tokens, 0, phrase, _CJK.search(phrase) is not None, depth)
         if rest != len(tokens):
             raise PolicyError(f"The phrase {phrase!r} has a bracket that was never opened.", mend="Balance ( ) and [ ].")
-        return parts
+        return piece
 
-    def _sequence(self, tokens: list[str], at: int, phrase: str, chinese: bool, depth: int) -> tuple[str, int]:
-        """Alternatives of sequences up to a closing bracket; returns the regex and where it stopped."""
-        branches: list[str] = []
-        pieces: list[tuple[str, bool]] = []  # regex, may it be absent
+    def _alternatives(self, tokens: list[str], at: int, phrase: str, chinese: bool, depth: int) -> tuple[_Piece, int]:
+        """Alternatives of sequences up to a closing bracket, and where it stopped."""
+        branches: list[_Piece] = []
+        pieces: list[_Piece] = []
         while at < len(tokens):
             token = tokens[at]
             if token in (")", "]"):
@@ -83,59 +123,81 @@ class Phrasebook:
             if token.isspace():
                 continue
             if token == "|":
-                branches.append(_join(pieces, chinese))
+                branches.append(_row(pieces, chinese))
                 pieces = []
             elif token in ("(", "["):
-                inner, at = self._sequence(tokens, at, phrase, chinese, depth)
+                inner, at = self._alternatives(tokens, at, phrase, chinese, depth)
                 if at >= len(tokens) or tokens[at] != (")" if token == "(" else "]"):
                     raise PolicyError(f"The phrase {phrase!r} has a bracket that is never closed.", mend="Balance ( ) and [ ].")
                 at += 1
-                pieces.append((f"(?:{inner})", token == "["))
+                pieces.append(_Piece(f"(?:{inner.regex})", inner.literals, optional=token == "["))
             elif token == "...":
-                pieces.append((_CHINESE_GAP if chinese else _ENGLISH_GAP, False))
+                pieces.append(_Piece(_CHINESE_GAP if chinese else _ENGLISH_GAP))
             elif token.startswith("<") and token.endswith(">"):
-                pieces.append((self._list(token[1:-1], phrase, depth), False))
+                pieces.append(self._list(token[1:-1], phrase, depth))
             else:
-                pieces.append((_word(token), False))
-        branches.append(_join(pieces, chinese))
-        return "|".join(branches), at
+                pieces.append(_word(token))
+        branches.append(_row(pieces, chinese))
+        return _either(branches), at
 
-    def _list(self, name: str, phrase: str, depth: int) -> str:
+    def _list(self, name: str, phrase: str, depth: int) -> _Piece:
         if name not in self._terms:
             known = ", ".join(sorted(self._terms)) or "none"
             raise PolicyError(f"The phrase {phrase!r} names the word list <{name}>, which does not exist.", mend=f"Known: {known}.")
         if name not in self._lists:
             # Longest first, because RE2 takes the leftmost alternative.
             words = sorted(set(self._terms[name]), key=lambda word: (-len(word), word))
-            self._lists[name] = "(?:" + "|".join(self.regex(word, _depth=depth + 1) for word in words) + ")"
+            one = _either([self._phrase(word, depth + 1) for word in words])
+            self._lists[name] = _Piece(f"(?:{one.regex})", one.literals)
         return self._lists[name]
 
 
-def _join(pieces: list[tuple[str, bool]], chinese: bool) -> str:
-    """Put pieces in a row; an optional piece takes its separator along when it is absent."""
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a phrase, with the literals of which one must stand in it; ``None`` where nothing must."""
+
+    regex: str
+    literals: frozenset[str] | None = None
+    optional: bool = False
+
+
+def _either(branches: list[_Piece]) -> _Piece:
+    known = [branch.literals for branch in branches if branch.literals is not None]
+    return _Piece("|".join(branch.regex for branch in branches), frozenset().union(*known) if len(known) == len(branches) else None)
+
+
+def _row(pieces: list[_Piece], chinese: bool) -> _Piece:
+    """Pieces in a row; an optional piece takes its separator along when it is absent."""
     between = r"\s*" if chinese else r"[\s,'\"-]+"
     out = ""
     pending = False  # whether a separator is due before the next piece
-    for regex, optional in pieces:
-        gap = regex in (_CHINESE_GAP, _ENGLISH_GAP)
-        if gap:
-            out, pending = out + regex, False
-        elif optional:
-            out += f"(?:{between if pending else ''}{regex}{'' if pending else between})?"
+    for piece in pieces:
+        if piece.regex in (_CHINESE_GAP, _ENGLISH_GAP):
+            out, pending = out + piece.regex, False
+        elif piece.optional:
+            out += f"(?:{between if pending else ''}{piece.regex}{'' if pending else between})?"
         else:
-            out += (between if pending else "") + regex
+            out += (between if pending else "") + piece.regex
             pending = True
-    return out
+    needed = [piece.literals for piece in pieces if piece.literals is not None and not piece.optional]
+    return _Piece(out, max(needed, key=_rarity, default=None))
 
 
-def _word(token: str) -> str:
+def _rarity(literals: frozenset[str]) -> tuple[int, int]:
+    """The longer the shortest and the fewer they are, the fewer texts hold one; a Chinese character says as much as three letters."""
+    return min(sum(3 if _CJK.match(char) else 1 for char in literal) for literal in literals), -len(literals)
+
+
+def _word(token: str) -> _Piece:
     body = token.rstrip("*")
+    # A word that holds the end of a sentence lets a match go past it, so nothing is known of such a phrase.
+    literals = frozenset([body.lower()]) if body and not _END.search(body) else None
     regex = re.sub(r"([\\.+*?^$|{}\[\]()/-])", r"\\\1", body)
     if _CJK.search(token):
-        return regex
+        return _Piece(regex, literals)
     left = r"\b" if body[:1].isascii() and (body[:1].isalnum() or body[:1] == "_") else ""
     right = r"[\w'-]*" if token.endswith("*") else (r"\b" if body[-1:].isascii() and body[-1:].isalnum() else "")
-    return f"{left}{regex}{right}"
+    return _Piece(f"{left}{regex}{right}", literals)
 
 
 @lru_cache(maxsize=1)
@@ -148,20 +210,23 @@ def _options() -> re2.Options:
     return options
 
 
-# Stands behind every text that is filtered: an answer without it means that the filter gave up.
-_CANARY = "guardmedcanary"
+# No phrase matches across one of these: its gaps and separators leave them out.
+_ENGLISH_END = re.compile(r"[.!?]")
+_CHINESE_END = re.compile(r"[。！？!?；]")
+_END = re.compile(f"{_ENGLISH_END.pattern}|{_CHINESE_END.pattern}")
 
 
 class Matcher:
     """Many regular expressions, of which few occur in any text.
 
-    A filter of the literals that each expression needs (one pass, RE2's ``FilteredRE2``) says which
-    of them *could* occur; only those are searched for, and only when asked about.
+    One pass of an automaton over the literals that the expressions need (Aho and Corasick,
+    doi:10.1145/360825.360855) says which of them *could* occur, and where; only those are searched for, and only
+    when asked about. An expression without known literals always could.
 
     Parameters
     ----------
-    regexes : list of str
-        In RE2 syntax, case folded.
+    patterns : iterable of Pattern or str
+        A string is a regular expression alone.
 
     Raises
     ------
@@ -169,68 +234,114 @@ class Matcher:
         One of them is not RE2 syntax (look-around and back-references are not linear in time).
     """
 
-    def __init__(self, regexes: list[str]) -> None:
-        self._filter = re2.Filter()
-        for regex in [*regexes, _CANARY]:
-            try:
-                self._filter.Add(regex.encode(), _options())
-            except re2.error:
-                raise PolicyError(
-                    f"The pattern {regex!r} is not valid: {_reason(regex)}.", mend="Use RE2 syntax: no look-around, no back-references."
-                ) from None
-        self._filter.Compile()
-        # The filter owns the compiled expressions, and lives as long as they do.
-        self._single = [self._filter.re(index) for index in range(len(regexes) + 1)]
-        for regex, single in zip(regexes, self._single, strict=False):
-            if single.fullmatch(b""):
-                raise PolicyError(f"The pattern {regex!r} also matches where nothing stands.", mend="Put a word outside its optional parts.")
+    def __init__(self, patterns: Iterable[Pattern | str]) -> None:
+        self._patterns = [Pattern(pattern) if isinstance(pattern, str) else pattern for pattern in patterns]
+        self._single = [_compiled(pattern.regex) for pattern in self._patterns]
+        self._always = sum(1 << index for index, pattern in enumerate(self._patterns) if pattern.unknown)
+        owners: dict[str, list[int]] = {}
+        for index, pattern in enumerate(self._patterns):
+            for kind, literals in enumerate((pattern.english, pattern.chinese)):
+                for literal in literals or ():
+                    owners.setdefault(literal, [0, 0])[kind] |= 1 << index
+        self._owners = list(owners.values())
+        self._literals = AhoCorasick(list(owners)) if owners else None
 
     def read(self, text: str) -> Occurrences:
         """Prepare a text to be asked about."""
-        found = self._filter.Match(f"{text.lower()}\n{_CANARY}".encode("utf-8", "replace"), True) or []
-        canary = len(self._single) - 1
-        return Occurrences(self._single, text, frozenset(found) if canary in found else None)
+        hits = self._literals.find_matches_as_indexes(_lowered(text), overlapping=True) if self._literals else []
+        return Occurrences(self._single, text, [(self._owners[index], start, end) for index, start, end in hits], self._always)
 
 
-def _reason(regex: str) -> str:
+def _compiled(regex: str) -> Any:
     try:
-        re2.compile(regex.encode(), _options())
+        compiled = re2.compile(regex.encode(), _options())
     except re2.error as error:
-        return error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
-    return "too large"
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+        raise PolicyError(f"The pattern {regex!r} is not valid: {reason}.", mend="Use RE2 syntax: no look-around, no back-references.") from None
+    if compiled.fullmatch(b""):
+        raise PolicyError(f"The pattern {regex!r} also matches where nothing stands.", mend="Put a word outside its optional parts.")
+    return compiled
+
+
+def _lowered(text: str) -> str:
+    """Lower case, with every character at its place."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else "".join(char if len(char.lower()) > 1 else char.lower() for char in text)
+
+
+class _Runs:
+    """Which patterns could occur in which stretch of a text between two ends of sentences."""
+
+    def __init__(self, text: str, end: re.Pattern[str], hits: Iterable[tuple[int, int, int]]) -> None:
+        self._bounds = [0, *(match.end() for match in end.finditer(text)), len(text)]
+        self._masks = [0] * (len(self._bounds) - 1)
+        for mask, start, stop in hits:
+            for run in self._touched(start, stop):
+                self._masks[run] |= mask
+
+    def _touched(self, start: int, stop: int) -> range:
+        return range(bisect_right(self._bounds, start, hi=len(self._masks)) - 1, bisect_left(self._bounds, stop, lo=1, hi=len(self._masks)))
+
+    def mask(self, window: Span) -> int:
+        out = 0
+        for run in self._touched(window.start, window.end):
+            out |= self._masks[run]
+        return out
+
+    def holding(self, index: int, window: Span) -> Iterator[tuple[int, int]]:
+        """Where the runs begin and end that a window touches and that one pattern could occur in."""
+        for run in self._touched(window.start, window.end):
+            if self._masks[run] >> index & 1:
+                yield self._bounds[run], self._bounds[run + 1]
 
 
 class Occurrences:
-    """Where the expressions of a :class:`Matcher` occur in one text; each is searched for once."""
+    """Where the expressions of a :class:`Matcher` occur in one text; nothing is searched for twice.
 
-    def __init__(self, single: list[Any], text: str, candidates: frozenset[int] | None) -> None:
+    Sets of expressions are whole numbers, a bit for each.
+    """
+
+    def __init__(self, single: list[Any], text: str, hits: list[tuple[list[int], int, int]], always: int) -> None:
         self._single = single
-        self._candidates = candidates
-        self._data = text.encode("utf-8", "replace")
-        self._ascii = len(self._data) == len(text)
-        self._found: dict[int, list[Span]] = {}
+        self._text = text
+        self._always = always
+        self._english = _Runs(text, _ENGLISH_END, ((english, start, stop) for (english, _), start, stop in hits))
+        self._chinese = _Runs(text, _CHINESE_END, ((chinese, start, stop) for (_, chinese), start, stop in hits))
+        self._found: dict[tuple[int, int, int], list[Span]] = {}
 
-    def may(self, indices: frozenset[int]) -> bool:
-        """Whether all of some expressions could occur; false is certain."""
-        return self._candidates is None or indices <= self._candidates
+    @cached_property
+    def anywhere(self) -> int:
+        """Which expressions could match at all."""
+        return self.within(Span(0, len(self._text)))
 
-    def at(self, index: int) -> list[Span]:
-        """Every place of one expression, in order."""
-        if self._candidates is not None and index not in self._candidates:
-            return []
-        if index not in self._found:
-            self._found[index] = self._search(index)
-        return self._found[index]
+    def within(self, window: Span) -> int:
+        """Which expressions could match something that overlaps a window."""
+        return self._always | self._english.mask(window) | self._chinese.mask(window)
 
-    def _search(self, index: int) -> list[Span]:
-        spans = [match.span() for match in self._single[index].finditer(self._data)]
-        if self._ascii:
-            return [Span(start, end) for start, end in spans]
-        # From bytes to characters in one walk: matches come in order and don't overlap.
-        out: list[Span] = []
-        byte, char = 0, 0
-        for start, end in spans:
-            first = char + len(self._data[byte:start].decode("utf-8"))
-            byte, char = end, first + len(self._data[start:end].decode("utf-8"))
-            out.append(Span(first, char))
-        return out
+    def at(self, index: int, window: Span | None = None) -> list[Span]:
+        """Every place of one expression, in order; with a window, those that overlap it."""
+        window = window or Span(0, len(self._text))
+        if self._always >> index & 1:
+            found = self._search(index, 0, len(self._text))
+        else:
+            runs = {*self._english.holding(index, window), *self._chinese.holding(index, window)}
+            found = sorted({span for run in runs for span in self._search(index, *run)})
+        return [span for span in found if span.overlaps(window)]
+
+    def _search(self, index: int, start: int, stop: int) -> list[Span]:
+        key = (index, start, stop)
+        if key not in self._found:
+            self._found[key] = list(_spans(self._single[index], self._text[start:stop], start))
+        return self._found[key]
+
+
+def _spans(regex: Any, text: str, start: int) -> Iterator[Span]:
+    """Where an expression matches, in characters counted from ``start``."""
+    data = text.encode("utf-8", "replace")
+    # From bytes to characters in one walk: matches come in order and don't overlap.
+    byte, char = 0, start
+    for match in regex.finditer(data):
+        first, last = match.span()
+        begin = char + len(data[byte:first].decode("utf-8"))
+        byte, char = last, begin + len(data[first:last].decode("utf-8"))
+        yield Span(begin, char)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from guardmed.policy.pattern import Matcher, Phrasebook
+from guardmed.policy.pattern import Matcher, Pattern, Phrasebook, any_of
 from guardmed.text import normalise, sentences
 
 Refusal = Literal["full", "partial", "none"]
@@ -322,11 +322,11 @@ def _matchers() -> tuple[Matcher, Matcher]:
     """The matcher of what is struck out, and that of what is weighed and counted."""
     book = Phrasebook({name: (phrase,) for name, phrase in _WORDS.items()})
 
-    def any_of(phrases: tuple[str, ...]) -> str:
-        return "|".join(f"(?:{book.regex(phrase)})" for phrase in phrases)
+    def phrases(texts: tuple[str, ...]) -> Pattern:
+        return any_of(map(book.pattern, texts))
 
-    kinds = [any_of(kind.phrases) + "".join(f"|(?:{regex})" for regex in kind.regexes) for kind in (*_REFUSING, *_SUPPORTING)]
-    return Matcher([any_of(_ASIDES)]), Matcher([*kinds, any_of(_TURNS), any_of(_COMFORTS), any_of(_HELPS), _LIST_ITEM, _FIGURE])
+    kinds = [any_of([*map(book.pattern, kind.phrases), *map(Pattern, kind.regexes)]) for kind in (*_REFUSING, *_SUPPORTING)]
+    return Matcher([phrases(_ASIDES)]), Matcher([*kinds, phrases(_TURNS), phrases(_COMFORTS), phrases(_HELPS), _LIST_ITEM, _FIGURE])
 
 
 def classify_refusal(response: str) -> RefusalVerdict:
