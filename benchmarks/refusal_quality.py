@@ -97,7 +97,7 @@ def people_labelled() -> list[Set]:
         return []
     answers = {row["id"]: row for row in read(ANSWERS)}
     out = []
-    for half, development in (("a", True), ("b", False)):
+    for half, development in (("a", True), ("b", True), ("c", False)):
         labels = read(REFUSALS / f"labels_{half}.jsonl")
         rows = [Labelled(row["id"], answers[row["id"]]["response"], row["refusal"]) for row in labels]
         out.append(Set(f"half {half}, {'development' if development else 'held out'}", "en", rows, development))

@@ -4,7 +4,7 @@
 
 An encoder of 12 layers is fine-tuned on requests and their harmless twins (``benchmarks/contrast``, the
 rules' own tests, and ``../shared/data`` where it is there); every other layer of it, with the pieces of
-English and Chinese only, learns from the whole, and is shipped in five bits a weight. The topics held out are seen by neither; on them the threshold of a
+English and Chinese only, learns from the whole, and is shipped in whole numbers. The topics held out are seen by neither; on them the threshold of a
 language is the lowest at which at most ``--false-positives`` of the harmless sides are stopped. Nothing of
 ``benchmarks/heldout`` is read. On two cores it takes about an hour; ``--work`` keeps what is done.
 """
@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from intent.examples import ROOT, examples, held_out_topics
+from intent.examples import ROOT, examples, held_out_topics, unlabelled
 from intent.student import choose_vocabulary, save, train_student
 from intent.teacher import judged, train_teacher
 
@@ -38,7 +38,7 @@ def main() -> None:
     logits, _ = judged(teacher, [teacher.ids(example.text) for example in outside])
     report("teacher", outside, logits, arguments.false_positives)
     vocabulary = choose_vocabulary(teacher, inside)
-    student = train_student(teacher, vocabulary, inside, arguments.encoder, arguments.work)
+    student = train_student(teacher, vocabulary, inside, unlabelled(), arguments.encoder, arguments.work)
     save(student, vocabulary, arguments.out)
     model = IntentModel(arguments.out)
     report("student", outside, np.array([model.probability(example.text) for example in outside]), arguments.false_positives)

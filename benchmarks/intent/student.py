@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import re
-import time
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +15,19 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
+from torch.nn.utils import parametrize
 
 from intent.augment import wrapped
 from intent.examples import ROOT, Example, folded
-from intent.teacher import BATCH, LONGEST, Teacher, batches, judged
+from intent.teacher import LONGEST, Teacher, fit, judged
 
 PIECES = 12_000
 # After Sanh et al., arXiv:1910.01108: the first and the last layer, and every other one between.
 KEPT = (0, 2, 4, 7, 9, 11)
-EPOCHS = 2
+EPOCHS = 4
 RATE = 1e-4
-# Word vectors are whole numbers of this kind already, in the form they come in; the layers were trained on.
-WORD_LEVELS, LAYER_LEVELS = (8, 32), (15, 64)
+# Word vectors: levels to either side, and how many of a row share a scale. Layers: levels to either side, a scale for each output.
+WORD_LEVELS, LAYER_LEVELS = (8, 32), 24
 BEGIN, PAD, END, UNKNOWN = range(4)
 _LATIN_OR_CHINESE = re.compile(r"▁?[a-z']+|▁?[㐀-䶿一-鿿]+|▁?[0-9.,?!;:，。？！、()（）%/+-]+|▁")
 
@@ -61,8 +61,8 @@ def choose_vocabulary(teacher: Teacher, data: list[Example]) -> Vocabulary:
     return Vocabulary(tokenizer, chosen)
 
 
-def train_student(teacher: Teacher, vocabulary: Vocabulary, data: list[Example], encoder: str, folder: Path) -> Teacher:
-    """Half of the layers learn the whole's verdicts and states."""
+def train_student(teacher: Teacher, vocabulary: Vocabulary, data: list[Example], more: list[Example], encoder: str, folder: Path) -> Teacher:
+    """Half of the layers learn the whole's verdicts and states, on the examples and on texts without a label."""
     torch.manual_seed(0)
     student = Teacher(encoder)
     student.load_state_dict(teacher.state_dict())
@@ -71,50 +71,89 @@ def train_student(teacher: Teacher, vocabulary: Vocabulary, data: list[Example],
     if file.is_file():
         student.load_state_dict(torch.load(file, weights_only=True))
         return student.eval()
-    logits, states = judged(teacher, [teacher.wrap(vocabulary.ids(example.text)) for example in data])
+    everything = [*data, *more]
+    logits, states = judged(teacher, [teacher.wrap(vocabulary.ids(example.text)) for example in everything])
     # What people labelled pulls the teacher's verdict a little to its side.
-    believed = 0.8 / (1 + np.exp(-logits)) + 0.2 * np.array([example.harmful for example in data])
+    believed = 1 / (1 + np.exp(-logits))
+    believed[: len(data)] = 0.8 * believed[: len(data)] + 0.2 * np.array([example.harmful for example in data])
     scale = states.astype(np.float32).std()
-    chance, words = np.random.default_rng(3), random.Random(2)
-    optimiser = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=RATE, weight_decay=0.01)
-    total = EPOCHS * math.ceil(len(data) / BATCH)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min((step + 1) / 50, max(0.03, 1 - step / total)))
-    started, step = time.time(), 0
-    student.train()
-    for _ in range(EPOCHS):
-        rows = [student.wrap(vocabulary.ids(wrapped(example, words))) for example in data]
-        for batch in batches([len(row) for row in rows], BATCH, chance):
-            logit, mean = student([rows[index] for index in batch])
-            verdict = nn.functional.binary_cross_entropy_with_logits(logit, torch.tensor(believed[batch]).float())
-            loss = verdict + 0.5 * nn.functional.mse_loss(mean / scale, torch.tensor(states[batch].astype(np.float32)) / scale)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            step += 1
-            if step % 50 == 0:
-                print(f"student {step} of {total}: verdict {verdict.item():.3f}, all {loss.item():.3f}, {time.time() - started:.0f} s", flush=True)
+
+    def loss(batch: NDArray[np.int64], logit: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        verdict = nn.functional.binary_cross_entropy_with_logits(logit, torch.tensor(believed[batch]).float())
+        return verdict + 0.5 * nn.functional.mse_loss(mean / scale, torch.tensor(states[batch].astype(np.float32)) / scale)
+
+    def rows(words: random.Random) -> list[list[int]]:
+        return [student.wrap(vocabulary.ids(wrapped(example, words))) for example in everything]
+
+    linear = [module for module in student.encoder.encoder.layer.modules() if isinstance(module, nn.Linear)]
+    for module in linear:
+        parametrize.register_parametrization(module, "weight", _Rounded(), unsafe=True)
+    fit(student, "student", [{"params": [p for p in student.parameters() if p.requires_grad], "lr": RATE}], rows, loss, epochs=EPOCHS)
+    for module in linear:
+        parametrize.remove_parametrizations(module, "weight")
     torch.save(student.state_dict(), file)
     return student.eval()
 
 
+class _Rounded(nn.Module):
+    """A weight as it will be shipped; what is learned goes straight through to the weight itself."""
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight + (rounded(weight, LAYER_LEVELS) - weight).detach()
+
+
+class Shipped(nn.Module):
+    """The student as it is shipped: word vectors in whole numbers, one text at a time, pieces in and a logit out."""
+
+    def __init__(self, student: Teacher, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.student = student
+        embeddings = student.encoder.embeddings
+        levels, scale = quantised(embeddings.word_embeddings.weight.detach().numpy()[vocabulary.teacher], *WORD_LEVELS)
+        self.register_buffer("levels", torch.tensor(levels))
+        self.register_buffer("scale", torch.tensor(scale))
+        places = embeddings.position_embeddings.weight[: LONGEST + 2] + embeddings.token_type_embeddings.weight[:1]
+        self.register_buffer("places", places.detach())
+        with torch.no_grad():
+            for layer in student.encoder.encoder.layer.modules():
+                if isinstance(layer, nn.Linear):
+                    layer.weight.copy_(rounded(layer.weight, LAYER_LEVELS))
+
+    def forward(self, pieces: torch.Tensor) -> torch.Tensor:
+        rows, length = pieces.shape
+        blocks = self.levels[pieces].float().reshape(rows, length, -1, WORD_LEVELS[1])
+        words = (blocks * self.scale[pieces].float()[..., None]).flatten(2)
+        states = self.student.encoder.embeddings.LayerNorm(words + self.places[:length])
+        config = self.student.encoder.config
+        for layer in self.student.encoder.encoder.layer:
+            states = self._layer(layer, states, config.num_attention_heads)
+        return self.student.head(torch.cat([states.mean(1), states.max(1).values], 1))[:, 0]
+
+    @staticmethod
+    def _layer(layer: nn.Module, states: torch.Tensor, heads: int) -> torch.Tensor:
+        rows, length, width = states.shape
+        own = layer.attention.self
+        query, key, value = (part(states).reshape(rows, length, heads, width // heads).transpose(1, 2) for part in (own.query, own.key, own.value))
+        seen = torch.softmax(query @ key.transpose(2, 3) * (width // heads) ** -0.5, -1) @ value
+        states = layer.attention.output.LayerNorm(states + layer.attention.output.dense(seen.transpose(1, 2).reshape(rows, length, width)))
+        return layer.output.LayerNorm(states + layer.output.dense(nn.functional.gelu(layer.intermediate.dense(states))))
+
+
 def save(student: Teacher, vocabulary: Vocabulary, path: Path) -> None:
-    """Write what the guard needs: the tokenizer, and matrices as small whole numbers with a scale for each block of a row."""
-    out: dict[str, NDArray] = {"tokenizer": np.frombuffer(vocabulary.tokenizer.to_str().encode(), dtype=np.uint8)}
-    for key, value in student.state_dict().items():
-        name = key.removeprefix("encoder.").replace("encoder.layer", "layers")
-        array = value.float().numpy()
-        if name == "embeddings.position_embeddings.weight":
-            array = array[: LONGEST + 2] + student.state_dict()["encoder.embeddings.token_type_embeddings.weight"].float().numpy()[:1]
-        elif "token_type" in name:
-            continue
-        if name == "embeddings.word_embeddings.weight":
-            out[f"{name}.levels"], out[f"{name}.scale"] = quantised(array[vocabulary.teacher], *WORD_LEVELS)
-        elif name.startswith("layers.") and array.ndim == 2:
-            out[f"{name}.levels"], out[f"{name}.scale"] = quantised(array, *LAYER_LEVELS)
-        else:
-            out[name] = array.astype(np.float32 if array.ndim == 1 else np.float16)
-    np.savez_compressed(path, heads=np.int64(student.encoder.config.num_attention_heads), **out)
+    """Write what the guard needs: the tokenizer, and the network with whole numbers for weights."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder:
+        plain, small = Path(folder) / "plain.onnx", Path(folder) / "small.onnx"
+        shipped = Shipped(student, vocabulary).eval()
+        axes = {"pieces": {0: "rows", 1: "length"}, "logit": {0: "rows"}}
+        torch.onnx.export(
+            shipped, (torch.tensor([[BEGIN, 9, 8, END]]),), plain, input_names=["pieces"], output_names=["logit"], dynamic_axes=axes, dynamo=False
+        )
+        # Seven bits: eight overflow on processors that add products in sixteen.
+        quantize_dynamic(plain, small, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"])
+        out = {"tokenizer": vocabulary.tokenizer.to_str().encode(), "network": small.read_bytes()}
+    np.savez_compressed(path, **{name: np.frombuffer(content, dtype=np.uint8) for name, content in out.items()})
 
 
 def quantised(array: NDArray[np.float32], most: int, block: int) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
@@ -123,6 +162,12 @@ def quantised(array: NDArray[np.float32], most: int, block: int) -> tuple[NDArra
     scale = (np.abs(blocks).max(axis=2, keepdims=True) / most).astype(np.float16)
     levels = np.clip(np.round(blocks / np.maximum(scale.astype(np.float32), 1e-7)), -most, most)
     return levels.astype(np.int8).reshape(array.shape), scale[..., 0]
+
+
+def rounded(weight: torch.Tensor, most: int) -> torch.Tensor:
+    """Each row rounded to whole multiples of its largest weight over ``most``."""
+    step = weight.detach().abs().amax(1, keepdim=True).clamp_min(1e-7) / most
+    return torch.round(weight / step) * step
 
 
 def _corpus() -> list[str]:

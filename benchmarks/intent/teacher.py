@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,9 @@ from transformers import AutoModel, AutoTokenizer
 
 from intent.augment import wrapped
 from intent.examples import Example, folded
+
+Rows = Callable[[random.Random], list[list[int]]]
+Loss = Callable[[NDArray[np.int64], torch.Tensor, torch.Tensor], torch.Tensor]
 
 LONGEST = 96
 BATCH = 32
@@ -71,38 +76,46 @@ def batches(lengths: list[int], size: int, chance: np.random.Generator) -> list[
     return out
 
 
+def fit(model: Teacher, name: str, groups: list[dict], rows: Rows, loss: Loss, *, epochs: int) -> None:
+    """Train in place: rows are written anew for every epoch, the rate rises for 100 steps and falls to nothing."""
+    chance, words = np.random.default_rng(1), random.Random(1)
+    optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
+    first = rows(words)
+    total = epochs * math.ceil(len(first) / BATCH)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min((step + 1) / 100, max(0.03, 1 - step / total)))
+    started, step = time.time(), 0
+    model.train()
+    for epoch in range(epochs):
+        now = rows(words) if epoch else first
+        for batch in batches([len(row) for row in now], BATCH, chance):
+            value = loss(batch, *model([now[index] for index in batch]))
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+            schedule.step()
+            step += 1
+            if step % 50 == 0:
+                print(f"{name} {step} of {total}: loss {value.item():.3f}, {time.time() - started:.0f} s", flush=True)
+
+
 def train_teacher(data: list[Example], encoder: str, folder: Path) -> Teacher:
     """Fine-tune, or load what was fine-tuned before from ``folder``."""
-    import random
-
     torch.manual_seed(0)
     teacher = Teacher(encoder)
     file = folder / "teacher.pt"
     if file.is_file():
         teacher.load_state_dict(torch.load(file, weights_only=True))
         return teacher.eval()
-    chance, words = np.random.default_rng(1), random.Random(1)
+    aims = torch.tensor([float(example.harmful) for example in data]) * 0.98 + 0.01
     groups = [
         {"params": [p for p in teacher.encoder.parameters() if p.requires_grad], "lr": RATE},
         {"params": teacher.head.parameters(), "lr": 10 * RATE},
     ]
-    optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
-    total = EPOCHS * math.ceil(len(data) / BATCH)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min((step + 1) / 100, max(0.03, 1 - step / total)))
-    started, step = time.time(), 0
-    for _ in range(EPOCHS):
-        rows = [teacher.ids(wrapped(example, words)) for example in data]
-        for batch in batches([len(row) for row in rows], BATCH, chance):
-            aim = torch.tensor([float(data[index].harmful) for index in batch])
-            logits, _ = teacher([rows[index] for index in batch])
-            loss = nn.functional.binary_cross_entropy_with_logits(logits, aim * 0.98 + 0.01)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            step += 1
-            if step % 50 == 0:
-                print(f"teacher {step} of {total}: loss {loss.item():.3f}, {time.time() - started:.0f} s", flush=True)
+
+    def loss(batch: NDArray[np.int64], logits: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        return nn.functional.binary_cross_entropy_with_logits(logits, aims[batch])
+
+    fit(teacher, "teacher", groups, lambda words: [teacher.ids(wrapped(example, words)) for example in data], loss, epochs=EPOCHS)
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(teacher.state_dict(), file)
     return teacher.eval()

@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError, model_validator
 
-from guardmed.calibration.fit import Method, Platt, Temperature
+from guardmed.calibration.choose import Candidate
+from guardmed.calibration.maps import Map, Method, map_of, parameters
 from guardmed.errors import CalibrationError, DataError
 from guardmed.files import read_json, write_json
 from guardmed.records import Frozen, describe
 
-ScoreSource = Literal["records", "option_likelihood", "claim_support"]
+ScoreSource = Literal["records", "option_likelihood", "claim_support", "stated_confidence", "entity_confidence"]
+# What older artifacts hold beside ``parameters``, and the contract names.
+_PLAIN = ("temperature", "slope", "bias")
 
 
 class ModelRef(Frozen):
@@ -24,19 +27,106 @@ class ModelRef(Frozen):
     fingerprint: str
 
 
+class Figures(Frozen):
+    """Figures of held-out rows before and after, with their intervals.
+
+    Attributes
+    ----------
+    before, after : dict
+        Metrics by name.
+    intervals : dict
+        ``before`` and ``after``: 95 % bootstrap intervals by name.
+    """
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    intervals: dict[str, dict[str, list[float]]] = Field(default_factory=dict)
+
+
+class GroupFit(Figures):
+    """A group's own map and how it does.
+
+    Attributes
+    ----------
+    method, parameters
+        The group's map; ``None`` where it is served by the map of all.
+    rows : dict
+        ``fit`` and ``held_out``.
+    refused : str or None
+        Why the group has no map of its own.
+    """
+
+    method: Method | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    rows: dict[str, int] = Field(default_factory=dict)
+    refused: str | None = None
+
+
+class Selective(Frozen):
+    """When to answer: a confidence over which the share of wrong answers is bounded.
+
+    Attributes
+    ----------
+    target_risk, confidence_level : float
+        The share of wrong answers aimed at, and how surely it holds.
+    threshold : float or None
+        Calibrated confidence from which to answer; ``None`` where no threshold can be vouched for.
+    bound : float or None
+        Upper Clopper-Pearson bound of the risk at the threshold, on the rows it was chosen on.
+    coverage, risk : float or None
+        Share of held-out rows answered, and of those the share wrong.
+    risk_interval : list of float
+        Clopper-Pearson, 95 %, of the held-out risk.
+    """
+
+    target_risk: float
+    confidence_level: float
+    threshold: float | None = None
+    bound: float | None = None
+    coverage: float | None = None
+    risk: float | None = None
+    risk_interval: list[float] = Field(default_factory=list)
+
+
+class Drift(Frozen):
+    """An older artifact on the same held-out rows.
+
+    Attributes
+    ----------
+    older_digest : str
+        Data digest of the older artifact.
+    older : dict
+        Its metrics here.
+    nll_change : list of float
+        New minus old mean loss, and its 95 % bootstrap interval by question.
+    drifted : bool
+        Whether the interval lies below 0: the older map no longer serves.
+    """
+
+    older_digest: str
+    older: dict[str, Any]
+    nll_change: list[float]
+    drifted: bool
+
+
 class Artifact(Frozen):
     """A fitted calibration with its provenance.
 
     Attributes
     ----------
-    method : {"temperature", "platt"}
+    method : str
+        A name of :data:`guardmed.calibration.maps.METHODS`.
     temperature : float or None
     slope, bias : float or None
         Of Platt's logistic.
-    score_source : {"records", "option_likelihood", "claim_support"}
+    parameters : dict
+        The numbers of any other method.
+    score_source : str
         Where the scores came from; a map for one kind of score means nothing for another.
     model : ModelRef or None
         None for records of unknown origin.
+    prompt_digest : str or None
+        SHA-256 of the template that questions were put in; None for records.
     rows : dict
         ``fit`` and ``held_out``.
     data_digest : str
@@ -45,8 +135,14 @@ class Artifact(Frozen):
         ``before`` and ``after``, on held-out rows only.
     intervals : dict
         95 % bootstrap intervals of the same, by question.
-    groups : dict
-        The same metrics for each group of the held-out rows.
+    groups : dict of GroupFit
+        Each group's own map, measured on its own held-out rows.
+    group_summary : dict
+        Means over groups and the worst group's figures, before and after.
+    candidates : list of Candidate
+        What ``auto`` tried.
+    selective : Selective or None
+    drift : Drift or None
     """
 
     schema_version: Literal[1] = 1
@@ -56,36 +152,45 @@ class Artifact(Frozen):
     temperature: float | None = Field(default=None, gt=0)
     slope: float | None = Field(default=None, gt=0)
     bias: float | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
     score_source: ScoreSource
     model: ModelRef | None = None
+    prompt_digest: str | None = None
     rows: dict[str, int]
     data_digest: str
     metrics: dict[str, dict[str, Any]]
     intervals: dict[str, dict[str, list[float]]]
-    groups: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    groups: dict[str, GroupFit] = Field(default_factory=dict)
+    group_summary: dict[str, Any] = Field(default_factory=dict)
+    candidates: tuple[Candidate, ...] = ()
+    selective: Selective | None = None
+    drift: Drift | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Artifact:
-        if self.method == "temperature" and self.temperature is None:
-            raise ValueError("a temperature artifact needs temperature")
-        if self.method == "platt" and (self.slope is None or self.bias is None):
-            raise ValueError("a platt artifact needs slope and bias")
+        map_of(self.method, self.numbers)
+        for group in self.groups.values():
+            if group.method is not None:
+                map_of(group.method, group.parameters)
         return self
 
     @property
-    def map(self) -> Temperature | Platt:
+    def numbers(self) -> dict[str, Any]:
+        """The map's numbers by name."""
+        return self.parameters | {name: value for name in _PLAIN if (value := getattr(self, name)) is not None}
+
+    @property
+    def map(self) -> Map:
         """The fitted map."""
-        if self.temperature is not None:
-            return Temperature(self.temperature)
-        assert self.slope is not None and self.bias is not None  # by validation
-        return Platt(self.slope, self.bias)
+        return map_of(self.method, self.numbers)
 
-    def apply(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Calibrate scores of the artifact's kind."""
-        return self.map.apply(scores)
+    def apply(self, scores: ArrayLike, *, group: str | None = None) -> NDArray[np.float64]:
+        """Calibrate scores of the artifact's kind, by a group's own map where it has one."""
+        own = self.groups.get(group) if group is not None else None
+        return (map_of(own.method, own.parameters) if own is not None and own.method is not None else self.map).apply(scores)
 
-    def check(self, *, fingerprint: str, score_source: ScoreSource) -> None:
-        """Refuse to serve another model, or another kind of score.
+    def check(self, *, fingerprint: str, score_source: ScoreSource, prompt_digest: str | None = None) -> None:
+        """Refuse to serve another model, another kind of score, or another prompt template.
 
         Raises
         ------
@@ -103,9 +208,21 @@ class Artifact(Frozen):
                 mend="Fit one for this model: guardmed calibrate --model SPEC --out FILE.",
             )
 
+        if prompt_digest is not None and self.prompt_digest not in (None, prompt_digest):
+            raise CalibrationError(
+                "This calibration was fitted on prompts of another template.", mend="Fit one for this template: guardmed calibrate --model SPEC --out FILE."
+            )
+
     def save(self, path: Path) -> None:
         """Write as JSON, atomically."""
         write_json(path, self.model_dump(mode="json", exclude_none=True))
+
+
+def plain(mapping: Map) -> dict[str, Any]:
+    """A map's numbers as an artifact's fields hold them."""
+    numbers = parameters(mapping)
+    own = {name: numbers.pop(name) for name in _PLAIN if name in numbers}
+    return {"method": mapping.method, **own, "parameters": numbers}
 
 
 def load_artifact(path: Path) -> Artifact:

@@ -1,66 +1,38 @@
-"""Fits calibration maps in float64: temperature for class probabilities, Platt for scores."""
+"""Fits calibration maps in float64, and refuses what can't be calibrated.
+
+Every fit refuses too few rows, one class only, numbers that are not finite, and scores that carry no signal: a fitted
+map must explain the outcomes better than no score at all, by a likelihood-ratio test (Wilks, 1938) at 5 %.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from guardmed.calibration.maps import Beta, Histogram, Isotonic, Map, Method, Platt, Temperature, Vector, clip_scores, log_odds, log_probs, softmax
 from guardmed.errors import CalibrationError
 
 Float = NDArray[np.float64]
-Method = Literal["temperature", "platt"]
 
 MIN_ROWS = 30
 MIN_OF_EACH = 5
+# Step functions follow single rows where there are few.
+MIN_FLEXIBLE = 1000
+HISTOGRAM_BINS = 15
 _TEMPERATURES = (0.02, 50.0)
-# Smallest probability whose logarithm is taken; float32 softmax gives exact zeros.
-_TINY = float(np.finfo(np.float64).tiny)
 # A right answer of probability zero counts as this, or one such row would decide the whole fit.
 _LEAST_LIKELY = float(np.log(np.finfo(np.float64).eps))
+# 95 % point of chi-squared with one degree of freedom, and the one-sided one of a slope that must be positive.
+_SIGNAL, _SIGNAL_ONE_SIDED = 3.841, 2.706
+# Standard deviation of a vector map's parameters around those of a temperature, for each row of the fit.
+_RIDGE = 1.0
 
 
-@dataclass(frozen=True)
-class Temperature:
-    """Class probabilities to the power 1/T, renormalised (Guo et al., ICML 2017)."""
-
-    temperature: float
-
-    def apply(self, probs: ArrayLike) -> Float:
-        """Calibrated probabilities, shape (rows, classes); T=1 gives them back."""
-        scaled = log_probs(probs) / self.temperature
-        scaled -= scaled.max(axis=1, keepdims=True)
-        out: Float = np.exp(scaled)
-        out /= out.sum(axis=1, keepdims=True)
-        return out
-
-
-@dataclass(frozen=True)
-class Platt:
-    """A logistic on the score's log-odds (Platt, 1999): sigmoid(slope * logit(score) + bias)."""
-
-    slope: float
-    bias: float
-
-    def apply(self, scores: ArrayLike) -> Float:
-        """Calibrated probabilities of the same shape."""
-        from scipy.special import expit
-
-        out: Float = expit(self.slope * log_odds(scores) + self.bias)
-        return out
-
-
-def log_probs(probs: ArrayLike) -> Float:
-    """Logarithms in float64; exact zeros become the smallest positive number's."""
-    return np.log(np.maximum(np.asarray(probs, dtype=np.float64), _TINY))
-
-
-def log_odds(scores: ArrayLike) -> Float:
-    """Log-odds in float64, scores of exactly 0 and 1 moved in by a millionth."""
-    clipped = np.clip(np.asarray(scores, dtype=np.float64), 1e-6, 1 - 1e-6)
-    return np.log(clipped) - np.log1p(-clipped)
+def fit(method: Method, values: ArrayLike, targets: ArrayLike) -> Map:
+    """Fit one method; see the ``fit_`` functions for what each takes and refuses."""
+    return _FITS[method](values, targets)
 
 
 def fit_temperature(probs: ArrayLike, labels: ArrayLike) -> Temperature:
@@ -112,7 +84,50 @@ def fit_temperature(probs: ArrayLike, labels: ArrayLike) -> Temperature:
         raise CalibrationError(
             f"The temperature runs off to {temperature:.3g}: {reason}.", mend="Check that labels and probabilities belong together, or give harder rows."
         )
+    # An infinite temperature makes all classes of a row as likely.
+    given = np.asarray(probs, dtype=np.float64) > 0
+    _check_signal(np.log(given.sum(axis=1)).sum() + np.log(softmax(logits / temperature)[rows, targets]).sum(), _SIGNAL)
     return Temperature(float(temperature))
+
+
+def fit_vector(probs: ArrayLike, labels: ArrayLike) -> Vector:
+    """Vector scaling by penalised maximum likelihood (L-BFGS, analytic gradient).
+
+    Weights and biases are drawn towards the one temperature that fits best, so that a class that is seldom right
+    does not run off.
+
+    Parameters
+    ----------
+    probs : array of shape (rows, classes)
+    labels : int array of shape (rows,)
+
+    Raises
+    ------
+    CalibrationError
+        As for :func:`fit_temperature`.
+    """
+    from scipy.optimize import minimize
+
+    raw = np.asarray(probs, dtype=np.float64)
+    start = 1 / fit_temperature(raw, labels).temperature
+    targets = np.asarray(labels, dtype=np.int64)
+    rows, classes = np.arange(len(raw)), raw.shape[1]
+    logits = np.maximum(log_probs(raw), _LEAST_LIKELY)
+    present = raw > 0
+    present[rows, targets] = True
+    onehot = np.zeros_like(raw)
+    onehot[rows, targets] = 1.0
+
+    def loss(theta: Float) -> tuple[float, Float]:
+        weights, biases = theta[:classes], theta[classes:]
+        found = softmax(np.where(present, logits * weights + biases, -np.inf))
+        gap = found - onehot
+        away = np.concatenate([weights - start, biases])
+        value = -np.log(np.maximum(found[rows, targets], np.finfo(np.float64).tiny)).sum() + 0.5 * _RIDGE * (away @ away)
+        return float(value), np.concatenate([(gap * logits).sum(axis=0), gap.sum(axis=0)]) + _RIDGE * away
+
+    theta = minimize(loss, np.concatenate([np.full(classes, start), np.zeros(classes)]), jac=True, method="L-BFGS-B").x
+    return Vector(tuple(theta[:classes].tolist()), tuple(theta[classes:].tolist()))
 
 
 def fit_platt(scores: ArrayLike, correct: ArrayLike) -> Platt:
@@ -129,32 +144,175 @@ def fit_platt(scores: ArrayLike, correct: ArrayLike) -> Platt:
     CalibrationError
         Too few rows, too few of one class, or scores that rank no better than chance.
     """
-    x = log_odds(scores)
-    y = np.asarray(correct, dtype=np.float64)
+    x, y = log_odds(scores), _outcomes(scores, correct)
+    slope, bias = logistic(x[:, None], platt_targets(y))[0].tolist()
+    if slope <= 0:
+        raise CalibrationError(
+            f"The fitted slope is {slope:.3g}: higher scores are not righter, so they carry no signal to calibrate.",
+            mend="Check that score and correct belong together, or use another score.",
+        )
+    _check_signal(_gain(Platt(slope, bias).apply(scores), y), _SIGNAL_ONE_SIDED)
+    return Platt(slope, bias)
+
+
+def fit_beta(scores: ArrayLike, correct: ArrayLike) -> Beta:
+    """Beta calibration: a logistic on log(score) and -log(1 - score), whose weights may not be negative.
+
+    Parameters
+    ----------
+    scores : array of shape (rows,)
+        In 0 to 1.
+    correct : 0 or 1 array of shape (rows,)
+
+    Raises
+    ------
+    CalibrationError
+        As for :func:`fit_platt`.
+    """
+    y = _outcomes(scores, correct)
+    clipped = clip_scores(scores)
+    both = np.stack([np.log(clipped), -np.log1p(-clipped)], axis=1)
+    a, b, c = logistic(both, platt_targets(y))[0].tolist()
+    if a < 0 or b < 0:
+        # Of a negative weight nothing is kept and the other is fitted alone (Kull et al., section 4).
+        kept = 1 if a < 0 else 0
+        alone, c = logistic(both[:, kept : kept + 1], platt_targets(y))[0].tolist()
+        a, b = (0.0, alone) if kept else (alone, 0.0)
+    if a < 0 or b < 0 or a + b == 0:
+        raise CalibrationError("Higher scores are not righter: they carry no signal to calibrate.", mend="Use another score.")
+    _check_signal(_gain(Beta(a, b, c).apply(scores), y), _SIGNAL)
+    return Beta(a, b, c)
+
+
+def fit_isotonic(scores: ArrayLike, correct: ArrayLike) -> Isotonic:
+    """Isotonic regression, its steps joined by straight lines.
+
+    Raises
+    ------
+    CalibrationError
+        Fewer rows than ``MIN_FLEXIBLE``, or as for :func:`fit_platt`.
+    """
+    from scipy.optimize import isotonic_regression
+
+    y = _outcomes(scores, correct)
+    _check_flexible(len(y))
+    x, inverse, counts = np.unique(np.asarray(scores, dtype=np.float64), return_inverse=True, return_counts=True)
+    means = np.bincount(inverse, weights=y) / counts
+    heights = isotonic_regression(means, weights=counts).x
+    if heights[0] == heights[-1]:
+        raise CalibrationError("Higher scores are not righter: they carry no signal to calibrate.", mend="Use another score.")
+    # Of a level stretch only its ends count. Outcomes never seen are not impossible: half a row stands for them.
+    ends = np.flatnonzero((np.diff(heights, prepend=-1) != 0) | (np.diff(heights, append=2) != 0))
+    least = 0.5 / (len(y) + 1)
+    return Isotonic(tuple(x[ends].tolist()), tuple(np.clip(heights[ends], least, 1 - least).tolist()))
+
+
+def fit_histogram(scores: ArrayLike, correct: ArrayLike) -> Histogram:
+    """Histogram binning with bins of like mass; equal scores stay in one bin.
+
+    Raises
+    ------
+    CalibrationError
+        Fewer rows than ``MIN_FLEXIBLE``, or as for :func:`fit_platt`.
+    """
+    y = _outcomes(scores, correct)
+    _check_flexible(len(y))
+    x = np.asarray(scores, dtype=np.float64)
+    edges = np.unique(np.quantile(x, np.arange(1, HISTOGRAM_BINS) / HISTOGRAM_BINS))
+    edges = edges[edges > x.min()]
+    index = np.searchsorted(edges, x, side="right")
+    right, rows = np.bincount(index, weights=y, minlength=len(edges) + 1), np.bincount(index, minlength=len(edges) + 1)
+    return Histogram(tuple(edges.tolist()), tuple(((right + 0.5) / (rows + 1)).tolist()))
+
+
+_FITS: dict[Method, Callable[[ArrayLike, ArrayLike], Map]] = {
+    "temperature": fit_temperature,
+    "vector": fit_vector,
+    "platt": fit_platt,
+    "beta": fit_beta,
+    "isotonic": fit_isotonic,
+    "histogram": fit_histogram,
+}
+
+
+def _outcomes(scores: ArrayLike, correct: ArrayLike) -> Float:
+    """The outcomes, once rows and scores are seen to be fit to learn from."""
+    x, y = np.asarray(scores, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     _check_rows(len(x))
     _check_finite(x)
     positives, negatives = float(y.sum()), float(len(y) - y.sum())
     if min(positives, negatives) < MIN_OF_EACH:
         raise CalibrationError(f"{int(positives)} right and {int(negatives)} wrong rows: at least {MIN_OF_EACH} of each are needed.", mend="Give more rows.")
-    if np.ptp(x) == 0:
+    if np.ptp(log_odds(x)) == 0:
         raise CalibrationError("Every score is the same: they carry no signal.", mend="Give scores that differ.")
-    targets = np.where(y > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    design = np.stack([x, np.ones_like(x)], axis=1)
-    theta = np.zeros(2)
+    return y
+
+
+def platt_targets(y: Float) -> Float:
+    """Platt's targets: a little off 0 and 1, against overfitting."""
+    positives, negatives = y.sum(), len(y) - y.sum()
+    out: Float = np.where(y > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    return out
+
+
+def logistic(features: Float, targets: Float, *, prior: tuple[float, float] | None = None) -> tuple[Float, Float]:
+    """Logistic regression by damped Newton steps.
+
+    Parameters
+    ----------
+    features : float64 array of shape (rows, features)
+    targets : float64 array of shape (rows,)
+        In 0 to 1.
+    prior : tuple of float, optional
+        Mean and standard deviation of a normal prior on each weight; none on the bias.
+
+    Returns
+    -------
+    theta : float64 array
+        The weights, then the bias.
+    covariance : float64 array
+        Of theta, from the curvature at the optimum.
+    """
+    design = np.concatenate([features, np.ones((len(features), 1))], axis=1)
+    centre, precision = np.zeros(design.shape[1]), np.full(design.shape[1], 1e-9)
+    if prior is not None:
+        centre[:-1], precision[:-1] = prior[0], prior[1] ** -2
+    theta, hessian = centre.copy(), np.diag(precision)
     for _ in range(100):
-        p = 1 / (1 + np.exp(-design @ theta))
-        gradient = design.T @ (p - targets)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
+        p = 1 / (1 + np.exp(-np.clip(design @ theta, -700, 700)))
+        gradient = design.T @ (p - targets) + precision * (theta - centre)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + np.diag(precision)
         step = np.linalg.solve(hessian, gradient)
         theta = theta - step * min(1.0, 10.0 / max(np.abs(step).max(), 1e-12))
         if np.abs(step).max() < 1e-12:
             break
-    if theta[0] <= 0:
+    return theta, np.linalg.inv(hessian)
+
+
+def _gain(found: Float, y: Float) -> float:
+    """Log-likelihood of the outcomes over that of their share alone, in nats."""
+    share = y.mean()
+    clipped = np.clip(found, 1e-12, 1 - 1e-12)
+    return float((y * np.log(clipped / share) + (1 - y) * np.log((1 - clipped) / (1 - share))).sum())
+
+
+def _check_signal(gain: float, enough: float) -> None:
+    if not 2 * gain >= enough:
         raise CalibrationError(
-            f"The fitted slope is {theta[0]:.3g}: higher scores are not righter, so they carry no signal to calibrate.",
-            mend="Check that score and correct belong together, or use another score.",
+            f"The scores carry no signal: they explain the outcomes no better than chance (likelihood ratio {2 * gain:.2f}, {enough:.2f} is needed).",
+            mend="Check that scores and labels belong together, use another score, or give more rows.",
         )
-    return Platt(float(theta[0]), float(theta[1]))
+
+
+def _check_flexible(rows: int) -> None:
+    if rows < MIN_FLEXIBLE:
+        raise CalibrationError(f"{rows} rows are too few for a step function; {MIN_FLEXIBLE} are needed.", mend="Use platt or beta, or give more rows.")
+
+
+def temperature_curvature(probs: ArrayLike, sharpness: float) -> float:
+    """Second derivative of the mean negative log-likelihood in 1/T."""
+    logits = log_probs(probs)
+    return _slope(logits, logits[:, 0], sharpness)[1]
 
 
 def _slope(logits: Float, chosen: Float, beta: float) -> tuple[float, float]:

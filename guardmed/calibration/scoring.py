@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from guardmed.calibration.artifact import ScoreSource
 from guardmed.calibration.items import Item
 from guardmed.calibration.run import Rows
 from guardmed.claims.fuse import fuse
-from guardmed.claims.p_true import p_true
+from guardmed.claims.p_true import QUESTIONS, p_true
+from guardmed.files import digest_value
 from guardmed.models.base import LanguageModel
 
 Advance = Callable[[int], None]
@@ -25,6 +27,15 @@ def question_prompt(item: Item) -> str:
     options = "\n".join(f"{letter}. {option}" for letter, option in zip(_LETTERS, item.options, strict=False))
     ask = "只回答选项字母。" if item.lang == "zh" else "Answer with the letter only."
     return f"{item.question}\n{options}\n{ask}"
+
+
+def prompt_digest(source: ScoreSource, form: OptionForm = "text") -> str:
+    """SHA-256 of the templates that a kind of score is asked with, in both languages."""
+    languages: tuple[Literal["en", "zh"], ...] = ("en", "zh")
+    shown = [Item(id=lang, question="Q", options=("1", "2"), answer=0, lang=lang) for lang in languages]
+    if source == "option_likelihood":
+        return digest_value([form, [question_prompt(item) if form == "letters" else item.question for item in shown]])
+    return digest_value([source, [statement(item, 0)[0] for item in shown], QUESTIONS])
 
 
 def option_probabilities(

@@ -20,6 +20,9 @@ _ASK = {
 }
 _ASK_REVERSED = {"en": "Is this statement false or true? {claim}", "zh": "这句话错误还是正确？{claim}"}
 
+QUESTIONS = (_ASK, _ASK_REVERSED)
+"""How a model is asked, in each language and both orders."""
+
 
 def p_true(model: LanguageModel, prompt: Prompt | None, answer: str | None, claims: Sequence[str], *, state: object | None = None) -> list[float]:
     """Probability that each claim is true, says the model.

@@ -21,37 +21,56 @@ def calibrate(
     source: Annotated[str, typer.Option(help="For --model: options (multiple choice) or claims (belief in statements).")] = "options",
     form: Annotated[str, typer.Option(help="For --source options: text or letters.")] = "text",
     limit: Annotated[int | None, typer.Option(min=60, help="Only so many items.")] = None,
-    method: Annotated[str | None, typer.Option(help="temperature or platt; by the kind of scores when left out.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="temperature, vector (probs); platt, beta, isotonic, histogram (scores); auto. By the kind of scores when left out."),
+    ] = None,
     holdout: Annotated[float, typer.Option(help="Share of the rows, from the end, that is only measured on.")] = 0.5,
+    target_risk: Annotated[float | None, typer.Option(min=0.001, max=0.999, help="Also find the confidence from which at most this share is wrong.")] = None,
+    against: Annotated[Path | None, typer.Option(help="An older artifact, to see whether it still serves.")] = None,
     report: Annotated[Path | None, typer.Option(help="Folder for report.html and report.md.")] = None,
 ) -> None:
     """Fit a calibration and measure it on rows that were held out."""
     from guardmed.calibration import calibrate as run
+    from guardmed.calibration import load_artifact
+    from guardmed.calibration.maps import METHODS
     from guardmed.cli.console import out as console
-    from guardmed.cli.console import render
+    from guardmed.cli.show import show_calibration
     from guardmed.errors import UsageError
 
     if (records is None) == (model is None):
         raise UsageError("Give either --records or --model.", mend="See guardmed calibrate --help.")
-    if method not in (None, "temperature", "platt"):
-        raise UsageError(f"There is no method {method!r}.", mend="Use temperature or platt.")
+    if method not in (None, "auto", *METHODS):
+        raise UsageError(f"There is no method {method!r}.", mend=f"Use one of {', '.join(METHODS)}, or auto.")
     if source not in ("options", "claims") or form not in ("text", "letters"):
         raise UsageError(f"--source {source} --form {form} is not a way to score.", mend="Use options or claims, and text or letters.")
     score_source: ScoreSource = "records"
     owner: ModelRef | None = None
+    template: str | None = None
     if records is not None:
         rows = read_rows(records)
     else:
+        from guardmed.calibration.scoring import prompt_digest
+
         score_source = "option_likelihood" if source == "options" else "claim_support"
+        template = prompt_digest(score_source, form)  # type: ignore[arg-type]
         rows, owner = score_rows(str(model), adapter=adapter, items=items, source=score_source, form=form, limit=limit)  # type: ignore[arg-type]
     chosen: Any = method or ("temperature" if rows.values.ndim == 2 else "platt")
-    result = run(rows, method=chosen, holdout=holdout, score_source=score_source, model=owner)
+    result = run(
+        rows,
+        method=chosen,
+        holdout=holdout,
+        score_source=score_source,
+        model=owner,
+        prompt_digest=template,
+        target_risk=target_risk,
+        older=load_artifact(against) if against is not None else None,
+    )
     result.artifact.save(out)
-    from guardmed.calibration.report import metrics_table, write_report
-
-    console().print(render(metrics_table(result.artifact)))
-    console().print(f"{_parameters(result.artifact)} fitted on {result.artifact.rows['fit']} rows, measured on {result.artifact.rows['held_out']} → {out}")
+    show_calibration(result.artifact, source=str(out))
     if report is not None:
+        from guardmed.calibration.report import write_report
+
         write_report(result, report)
         console().print(f"Report: {report / 'report.html'}")
 
@@ -80,9 +99,11 @@ def read_rows(path: str) -> Rows:
         score: float | None = None
         correct: bool | None = None
         group: str | None = None
+        question: str | int | None = None
 
     rows = read_records(path, Row)
-    groups = tuple(row.group or "" for row in rows) if any(row.group for row in rows) else ()
+    groups = tuple(row.group or "none" for row in rows) if any(row.group for row in rows) else ()
+    questions = tuple(str(row.question if row.question is not None else row.id) for row in rows) if any(row.question is not None for row in rows) else ()
     for index, row in enumerate(rows):
         problem = _row_problem(row.probs, row.label, row.score, row.correct, by_class=rows[0].probs is not None)
         if problem:
@@ -92,8 +113,8 @@ def read_rows(path: str) -> Rows:
         values = np.zeros((len(rows), width))
         for index, row in enumerate(rows):
             values[index, : len(row.probs or [])] = row.probs
-        return Rows(values, np.array([float(row.label or 0) for row in rows]), groups)
-    return Rows(np.array([float(row.score or 0) for row in rows]), np.array([float(bool(row.correct)) for row in rows]), groups)
+        return Rows(values, np.array([float(row.label or 0) for row in rows]), groups, questions)
+    return Rows(np.array([float(row.score or 0) for row in rows]), np.array([float(bool(row.correct)) for row in rows]), groups, questions)
 
 
 def _row_problem(probs: list[float] | None, label: int | None, score: float | None, correct: bool | None, *, by_class: bool) -> str | None:
@@ -132,7 +153,3 @@ def score_rows(
         else:
             rows = Rows(*statement_support(model, chosen, advance=update), tuple(item.lang for item in chosen))
     return rows, ModelRef(name=model.name, fingerprint=model.fingerprint)
-
-
-def _parameters(artifact: Any) -> str:
-    return f"T = {artifact.temperature:.4f}" if artifact.temperature is not None else f"slope {artifact.slope:.4f}, bias {artifact.bias:+.4f}"

@@ -71,6 +71,13 @@ _DECLINES = _Kind(
         "i'll (skip|leave out|leave that out|decline)",
         "i'm (skipping|leaving out)",
         "(i would|i'd) (rather|prefer) not",
+        "(sorry|apolog*) ... (it is|it's|this is|that is|that's) [both|highly|extremely|very|also] (illegal|unethical|unlawful|wrong|dangerous|inappropriate|unsafe|harmful)",
+        "(sorry|apolog*) ... (it is|it's|this is|that is|that's) (not|never) [legal or|safe or|ethical or|a]"
+        " (legal|safe|ethical|appropriate|acceptable|recommended|right|okay|ok|good idea|responsible)",
+        "<I> <cannot> make [any] (judgments|judgements|assumptions|judgment|judgement)",
+        "(i|we) (don't|do not) make [any] (judgments|judgements|assumptions)",
+        "<I> refrain from",
+        "would not be (responsible|ethical|right|appropriate) [or ethical|or responsible] to (write|create|provide|share|give|make|help*|assist)",
         "(sorry|apolog*|unfortunately|as an ai) ... (cannot|can't|unable to|not able to) ... <do>",
         "(sorry|apolog*|unfortunately|as an ai) ... (cannot|can't|unable to|not able to) <do>",
         "(request|question|content|information|assistance|advice) ... (cannot|can't) be (fulfilled|completed|processed|provided|shared|given|answered"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 # Readable in print and for the common colour blindnesses (Okabe and Ito, 2008).
 COLOURS = {"fail": "#b3261e", "pass": "#00695c", "inconclusive": "#8a6d00", "line": "#30507a", "grey": "#6b7280"}
+
+_SERIES = ("#30507a", "#d55e00", "#00695c", "#cc79a7", "#8a6d00", "#56b4e9")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,32 @@ def reliability(confidence: NDArray[np.float64], correct: NDArray[np.float64], *
     bottom.set_xlim(0, 1)
     bottom.set_xlabel("confidence")
     bottom.set_ylabel("rows")
+    return _svg(figure)
+
+
+def risk_coverage(curves: Mapping[str, NDArray[np.float64]], *, target: float | None = None) -> str:
+    """Share of wrong answers among the most confident ones, against how many are answered.
+
+    Parameters
+    ----------
+    curves : mapping of str to float64 array
+        Risk of the most confident 1, 2, ... rows, by name.
+    target : float, optional
+        A risk to draw a line at.
+    """
+    figure, axes = _figure(6.4, 3.4)
+    for place, (name, risk) in enumerate(curves.items()):
+        coverage = np.arange(1, len(risk) + 1) / len(risk)
+        # The first few rows swing from 0 to 1 and say nothing.
+        shown = coverage >= min(0.02, 20 / len(risk))
+        axes.plot(coverage[shown], risk[shown], label=name, color=_SERIES[place % len(_SERIES)], linestyle=("-", "--", ":")[place // len(_SERIES) % 3])
+    if target is not None:
+        axes.axhline(target, color=COLOURS["fail"], linewidth=0.8, linestyle="--")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("coverage (share answered)")
+    axes.set_ylabel("risk (share wrong)")
+    axes.legend(fontsize=8, frameon=False)
     return _svg(figure)
 
 

@@ -13,7 +13,7 @@ import pytest
 pytestmark = pytest.mark.install
 ROOT = Path(__file__).resolve().parents[2]
 # What policy checks need; the heavy libraries are left out to show that nothing imports them.
-LIGHT = ["numpy", "pydantic", "pyyaml", "google-re2", "opencc", "threadpoolctl", "tokenizers", "typer", "rich"]
+LIGHT = ["numpy", "pydantic", "pyyaml", "google-re2", "opencc", "onnxruntime", "ahocorasick-rs", "tokenizers", "typer", "rich"]
 
 
 def call(*arguments: object, cwd: Path) -> str:

@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as st_numpy
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from guardmed.calibration.fit import MIN_ROWS, Platt, Temperature, fit_platt, fit_temperature, log_odds, log_probs
+from guardmed.calibration.fit import MIN_ROWS, fit_platt, fit_temperature
+from guardmed.calibration.maps import Platt, Temperature, log_odds, log_probs
 from guardmed.errors import CalibrationError
 
 Float = NDArray[np.float64]

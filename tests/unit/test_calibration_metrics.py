@@ -8,7 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from guardmed.calibration.metrics import Predictions, adaptive_ece, aurc, auroc, bin_index, ece, mce
+from guardmed.calibration.metrics import (
+    Predictions,
+    adaptive_ece,
+    aurc,
+    auroc,
+    average_error,
+    bin_index,
+    brier_parts,
+    classwise_ece,
+    debiased_ece,
+    ece,
+    ece_floor,
+    mce,
+    risk_at_coverage,
+)
 
 Float = NDArray[np.float64]
 ROWS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=40).map(
@@ -115,7 +129,9 @@ class TestPredictions:
         scores = Predictions.from_scores(array(0, 1, 1, 0), array(0, 1, 0, 1)).measure()
         classes = Predictions.from_classes(array(0, 1, 1, 0).reshape(2, 2), np.array([0, 0])).measure()
         for found in (scores, classes):
-            assert all(value is not None and math.isfinite(value) for value in found.as_dict().values())
+            figures = found.as_dict()
+            assert (figures.pop("classwise_ece15") is None) == (found is scores)
+            assert all(value is not None and math.isfinite(value) for value in figures.values())
         assert scores.nll > 10
 
     def test_intervals_hold_the_figures_and_are_seeded(self) -> None:
@@ -140,3 +156,42 @@ class TestPredictions:
         naive = many.intervals()["brier"]
         assert clustered == pytest.approx(once, rel=1e-9)
         assert naive[1] - naive[0] < 0.5 * (once[1] - once[0])
+
+
+class TestNoise:
+    def honest(self, rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        generator = np.random.default_rng(seed)
+        confidence = generator.random(rows)
+        return confidence, (generator.random(rows) < confidence).astype(float)
+
+    def test_what_holds_has_the_ece_of_chance(self) -> None:
+        found = [ece(*self.honest(300, seed)) for seed in range(60)]
+        floor = ece_floor(self.honest(300)[0])
+        assert floor == pytest.approx(float(np.mean(found)), rel=0.1)
+        assert floor > 0.04
+
+    def test_debiased_error_of_what_holds_is_near_zero_and_of_a_gap_is_the_gap(self) -> None:
+        assert np.mean([debiased_ece(*self.honest(300, seed)) ** 2 for seed in range(60)]) < 0.001
+        generator = np.random.default_rng(3)
+        confidence = generator.uniform(0.5, 0.9, size=5000)
+        assert debiased_ece(confidence, (generator.random(5000) < confidence - 0.2).astype(float)) == pytest.approx(0.2, abs=0.02)
+
+    def test_parts_of_the_brier_score_add_up(self) -> None:
+        confidence, correct = self.honest(4000)
+        confidence = np.round(confidence * 15 + 0.5) / 15 - 0.5 / 15  # one value a bin: the identity is exact
+        reliability, resolution, uncertainty = brier_parts(confidence, correct)
+        assert reliability - resolution + uncertainty == pytest.approx(float(((confidence - correct) ** 2).mean()), abs=1e-9)
+
+    def test_classwise_error_sees_what_the_top_class_hides(self) -> None:
+        probs = np.tile([0.5, 0.3, 0.2], (3000, 1))
+        labels = np.repeat([0, 1, 2], [1500, 300, 1200])
+        assert ece(probs[:, 0], (labels == 0).astype(float)) == pytest.approx(0, abs=1e-9)
+        assert classwise_ece(probs, labels) == pytest.approx((0 + 0.2 + 0.2) / 3, abs=1e-9)
+
+    def test_average_error_counts_a_bin_of_one_row_as_one_of_many(self) -> None:
+        confidence, correct = np.array([0.5] * 99 + [0.99]), np.array([1.0, 0.0] * 49 + [1.0, 0.0])
+        assert average_error(confidence, correct) == pytest.approx((abs(0.5 - 50 / 99) + 0.99) / 2)
+
+    def test_risk_at_coverage(self) -> None:
+        confidence, correct = array(0.9, 0.8, 0.7, 0.6), array(1, 1, 0, 0)
+        assert [risk_at_coverage(confidence, correct, share) for share in (0.5, 0.75, 1.0)] == [0, pytest.approx(1 / 3), 0.5]

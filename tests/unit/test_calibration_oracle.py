@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from guardmed.calibration.fit import fit_platt, fit_temperature, log_odds
+from guardmed.calibration.fit import fit_platt, fit_temperature
+from guardmed.calibration.maps import log_odds
 from guardmed.calibration.metrics import auroc, ece, mce
 
 pytestmark = pytest.mark.filterwarnings("ignore")

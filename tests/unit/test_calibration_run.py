@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from guardmed.calibration.artifact import Artifact, ModelRef, load_artifact
-from guardmed.calibration.fit import Platt, Temperature, fit_temperature
+from guardmed.calibration.fit import fit_temperature
+from guardmed.calibration.maps import Platt, Temperature
 from guardmed.calibration.run import Rows, calibrate
 from guardmed.errors import CalibrationError, DataError
 
@@ -66,11 +67,86 @@ class TestCalibrate:
         assert one == two
 
     def test_groups_with_enough_held_out_rows(self) -> None:
-        groups = tuple(("en", "zh")[index % 2] for index in range(380)) + ("rare",) * 20
-        artifact = calibrate(class_rows(groups=groups), method="temperature", holdout=0.5, score_source="records").artifact
-        assert set(artifact.groups) == {"en", "zh"}
-        assert sum(artifact.groups[name]["after"]["n"] for name in ("en", "zh")) == 180
+        groups = tuple(("en", "zh")[index % 2] for index in range(580)) + ("rare",) * 20
+        artifact = calibrate(class_rows(600, groups=groups), method="temperature", holdout=0.5, score_source="records").artifact
+        assert set(artifact.groups) == {"en", "zh", "rare"}
+        assert artifact.groups["rare"].refused == "10 rows to fit on; 100 are needed"
+        assert [artifact.groups[name].rows for name in ("en", "zh")] == [{"fit": 145, "held_out": 145}] * 2
+        assert artifact.groups["en"].method == "temperature"
+        assert artifact.group_summary["groups"] == 2
+        assert artifact.group_summary["worst"]["group"] in ("en", "zh")
+        own = artifact.groups["en"].parameters["temperature"]
+        np.testing.assert_array_equal(artifact.apply([[0.7, 0.3]], group="en"), Temperature(own).apply([[0.7, 0.3]]))
+        np.testing.assert_array_equal(artifact.apply([[0.7, 0.3]], group="rare"), artifact.apply([[0.7, 0.3]]))
 
+    def test_groups_that_hide_one_another_are_fitted_all_the_same(self) -> None:
+        """The surer model is the one that is seldom right: together scores rank backwards, in each they don't."""
+        generator = np.random.default_rng(0)
+        parts = []
+        for low, base in ((0.7, 0.15), (0.1, 0.75)):
+            scores = low + 0.2 * generator.random(600)
+            parts.append((scores, (generator.random(600) < base + (scores - low)).astype(np.float64)))
+        rows = Rows(*(np.concatenate(part) for part in zip(*parts, strict=True)), ("sure",) * 600 + ("shy",) * 600)
+        artifact = calibrate(rows, method="platt", holdout=0.5, score_source="records").artifact
+        assert {group.method for group in artifact.groups.values()} == {"platt"}
+        for group in artifact.groups.values():
+            assert group.after["ece15"] < 0.1 < group.before["ece15"]
+            assert group.after["auroc"] == group.before["auroc"]
+
+    def test_rows_of_one_question_are_resampled_together(self) -> None:
+        rows = class_rows(400)
+        twice = Rows(np.repeat(rows.values, 5, axis=0), np.repeat(rows.targets, 5), questions=tuple(str(index // 5) for index in range(2000)))
+        alone = Rows(twice.values, twice.targets)
+        wide, narrow = (
+            calibrate(each, method="temperature", holdout=0.5, score_source="records").artifact.intervals["after"]["nll"] for each in (twice, alone)
+        )
+        assert wide[1] - wide[0] > 1.6 * (narrow[1] - narrow[0])
+
+    def test_auto_says_what_it_tried(self) -> None:
+        artifact = calibrate(class_rows(1200), method="auto", holdout=0.5, score_source="records").artifact
+        assert artifact.method in ("temperature", "vector")
+        assert [one.method for one in artifact.candidates] == ["temperature", "vector"]
+
+    def test_an_older_artifact_that_still_serves_and_one_that_does_not(self) -> None:
+        older = calibrate(class_rows(2000), method="temperature", holdout=0.5, score_source="records").artifact
+        same = calibrate(class_rows(2000, seed=1), method="temperature", holdout=0.5, score_source="records", older=older).artifact.drift
+        moved = calibrate(class_rows(2000, seed=1, sharpen=5.0), method="temperature", holdout=0.5, score_source="records", older=older).artifact.drift
+        assert same is not None
+        assert not same.drifted
+        assert moved is not None
+        assert moved.drifted
+        assert moved.nll_change[2] < 0
+
+
+class TestSelective:
+    def test_the_bound_holds_on_rows_never_seen(self) -> None:
+        """Over many draws the true risk is over the target at most about as often as promised."""
+        over = 0
+        for seed in range(60):
+            found = calibrate(score_rows(1200, seed), method="platt", holdout=0.5, score_source="records", target_risk=0.5).artifact
+            assert found.selective is not None
+            if found.selective.threshold is None:
+                continue
+            unseen = score_rows(20_000, seed + 1000)
+            answered = found.apply(unseen.values) >= found.selective.threshold
+            over += (1 - unseen.targets[answered]).mean() > 0.5
+        assert over <= 6
+
+    def test_a_risk_that_can_not_be_had_gives_no_threshold(self) -> None:
+        found = calibrate(score_rows(400), method="platt", holdout=0.5, score_source="records", target_risk=0.01).artifact.selective
+        assert found is not None
+        assert (found.threshold, found.coverage) == (None, None)
+
+    def test_coverage_and_risk_are_of_held_out_rows(self) -> None:
+        rows = score_rows(2000)
+        artifact = calibrate(rows, method="platt", holdout=0.5, score_source="records", target_risk=0.5).artifact
+        held = rows.part(1000, 2000)
+        answered = artifact.apply(held.values) >= artifact.selective.threshold  # type: ignore[union-attr, operator]
+        assert artifact.selective.coverage == answered.mean()  # type: ignore[union-attr]
+        assert artifact.selective.risk == pytest.approx(1 - held.targets[answered].mean())  # type: ignore[union-attr]
+
+
+class TestRefusals:
     def test_rows_padded_with_zeros(self) -> None:
         rows = class_rows()
         padded = Rows(np.hstack([rows.values, np.zeros((400, 1))]), rows.targets)
@@ -115,6 +191,8 @@ class TestArtifact:
             artifact.check(fingerprint="abd", score_source="option_likelihood")
         with pytest.raises(CalibrationError, match="not for claim_support"):
             artifact.check(fingerprint="abc", score_source="claim_support")
+        with pytest.raises(CalibrationError, match="another template"):
+            artifact.model_copy(update={"prompt_digest": "x"}).check(fingerprint="abc", score_source="option_likelihood", prompt_digest="y")
 
     def test_of_unnamed_records_serves_no_model(self, artifact: Artifact) -> None:
         with pytest.raises(CalibrationError, match="unnamed records"):
@@ -125,7 +203,7 @@ class TestArtifact:
         [
             ({"temperature": -1.0}, "temperature"),
             ({"temperature": None}, "needs temperature"),
-            ({"method": "platt", "temperature": None}, "needs slope and bias"),
+            ({"method": "platt", "temperature": None}, "needs slope, bias"),
             ({"schema_version": 2}, "schema_version"),
             ({"kind": "gate"}, "kind"),
             ({"surprise": 1}, "surprise"),

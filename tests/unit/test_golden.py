@@ -30,7 +30,15 @@ def test_a_calibration_of_version_1_loads():
     artifact = load_artifact(GOLDEN / "calibration-1.json")
     assert artifact.schema_version == 1
     assert artifact.apply([[0.5, 0.5]]).tolist() == [[0.5, 0.5]]
-    assert artifact.model_dump(mode="json", exclude_none=True) == plain("calibration-1.json")
+    assert artifact.groups["a"].before == plain("calibration-1.json")["groups"]["a"]["before"]
+
+
+def test_a_calibration_is_written_as_the_golden_one():
+    artifact = load_artifact(GOLDEN / "calibration-1b.json")
+    assert artifact.model_dump(mode="json", exclude_none=True) == plain("calibration-1b.json")
+    assert artifact.method == "platt"
+    assert artifact.selective is not None
+    assert [one.method for one in artifact.candidates] == ["platt", "beta", "histogram", "isotonic"]
 
 
 def test_an_audit_report_of_version_1_loads():
@@ -55,6 +63,6 @@ def test_a_response_has_the_fields_of_version_1(clinical):
     assert now["schema_version"] == plain("response-1.json")["schema_version"] == 1
 
 
-@pytest.mark.parametrize("name", ["calibration-1.json", "audit-1.json", "gate-1.json", "response-1.json"])
+@pytest.mark.parametrize("name", ["calibration-1.json", "calibration-1b.json", "audit-1.json", "gate-1.json", "response-1.json"])
 def test_every_golden_file_says_its_version(name):
     assert plain(name)["schema_version"] == 1
