@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--false-positives", type=float, default=0.03)
     arguments = parser.parse_args()
     data = examples()
-    held = held_out_topics(data)
+    held = held_out_topics()
     inside = [example for example in data if example.topic not in held]
     outside = [example for example in data if example.topic in held]
     print(f"{len(inside)} examples, {np.mean([e.harmful for e in inside]):.1%} harmful; {len(outside)} of {len(held)} topics held out", flush=True)

@@ -24,7 +24,7 @@ from intent.teacher import LONGEST, Teacher, fit, judged
 PIECES = 12_000
 # After Sanh et al., arXiv:1910.01108: the first and the last layer, and every other one between.
 KEPT = (0, 2, 4, 7, 9, 11)
-EPOCHS = 4
+EPOCHS = 3
 RATE = 1e-4
 # Word vectors: levels to either side, and how many of a row share a scale. Layers: levels to either side, a scale for each output.
 WORD_LEVELS, LAYER_LEVELS = (8, 32), 24

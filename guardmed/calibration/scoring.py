@@ -1,7 +1,8 @@
-"""Scores a model on question sets: option likelihood, and belief in statements."""
+"""Scores a model on question sets: option likelihood, belief in statements, and the confidence it states itself."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
@@ -14,18 +15,29 @@ from guardmed.calibration.run import Rows
 from guardmed.claims.fuse import fuse
 from guardmed.claims.p_true import QUESTIONS, p_true
 from guardmed.files import digest_value
-from guardmed.models.base import LanguageModel
+from guardmed.models.base import LanguageModel, Sampling
 
 Advance = Callable[[int], None]
 OptionForm = Literal["text", "letters"]
 _BATCH = 16
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_STATE = {
+    "en": "Answer with the letter of the right option and how sure you are, from 0 to 100, like this: {example}",
+    "zh": "请回答正确选项的字母，以及你有多大把握（0到100），格式如：{example}",
+}
+_EXAMPLE = {"en": "B, 70", "zh": "B，70"}
+_STATED = re.compile(
+    r"(?<![A-Za-z])([A-Z])(?![A-Za-z])[^0-9A-Za-z]{0,12}(?i:(?:confidence|sure|certainty)[^0-9A-Za-z]{0,6})?(100|\d{1,2})(?:\.0+)?\s*%?(?![0-9.])"
+)
+_STATED_TOKENS = 24
+# Letters, digits and marks that Chinese typing makes wide.
+_FULL_WIDTH = {code + 0xFEE0: code for code in range(0x21, 0x7F)}
 
 
-def question_prompt(item: Item) -> str:
-    """A question with lettered options, as one user turn."""
+def question_prompt(item: Item, *, ask: str | None = None) -> str:
+    """A question with lettered options, and what is asked of it, as one user turn."""
     options = "\n".join(f"{letter}. {option}" for letter, option in zip(_LETTERS, item.options, strict=False))
-    ask = "只回答选项字母。" if item.lang == "zh" else "Answer with the letter only."
+    ask = ask or ("只回答选项字母。" if item.lang == "zh" else "Answer with the letter only.")
     return f"{item.question}\n{options}\n{ask}"
 
 
@@ -35,11 +47,13 @@ def prompt_digest(source: ScoreSource, form: OptionForm = "text") -> str:
     shown = [Item(id=lang, question="Q", options=("1", "2"), answer=0, lang=lang) for lang in languages]
     if source == "option_likelihood":
         return digest_value([form, [question_prompt(item) if form == "letters" else item.question for item in shown]])
+    if source == "stated_confidence":
+        return digest_value([source, [question_prompt(item, ask=_STATE[item.lang]) for item in shown]])
     return digest_value([source, [statement(item, 0)[0] for item in shown], QUESTIONS])
 
 
 def option_probabilities(
-    model: LanguageModel, items: Sequence[Item], *, form: OptionForm = "text", advance: Advance | None = None
+    model: LanguageModel, items: Sequence[Item], *, form: OptionForm = "text", orders: int = 1, advance: Advance | None = None
 ) -> list[NDArray[np.float64]]:
     """Probability of each option of each item, in 0 to 1, summing to 1.
 
@@ -51,28 +65,85 @@ def option_probabilities(
         ``text``: mean token log-probability of the option itself as the answer, which even a base
         model can do. ``letters``: likelihood of the option's letter after the lettered list, one
         forward pass a question, for models that were taught to answer so.
+    orders : int
+        For letters: average over so many rotations of the options, because models prefer some letters.
     advance : callable, optional
         Told how many items were done.
     """
     out: list[NDArray[np.float64]] = []
     for batch in _batches(items):
         if form == "letters":
-            found = model.choose([question_prompt(item) for item in batch], [list(_LETTERS[: len(item.options)]) for item in batch])
+            out += _by_letter(model, batch, orders)
         else:
-            found = model.choose([item.question for item in batch], [list(item.options) for item in batch], per_token=True)
-        out += [np.exp(logprobs - np.logaddexp.reduce(logprobs)) for logprobs in found]
+            out += [_shares(found) for found in model.choose([item.question for item in batch], [list(item.options) for item in batch], per_token=True)]
         if advance:
             advance(len(batch))
     return out
 
 
-def option_rows(model: LanguageModel, items: Sequence[Item], *, form: OptionForm = "text", advance: Advance | None = None) -> Rows:
+def _by_letter(model: LanguageModel, batch: Sequence[Item], orders: int) -> list[NDArray[np.float64]]:
+    totals = [np.zeros(len(item.options)) for item in batch]
+    for turn in range(orders):
+        turned = [rotated(item, turn) for item in batch]
+        found = model.choose([question_prompt(item) for item in turned], [list(_LETTERS[: len(item.options)]) for item in turned])
+        for place, logprobs in enumerate(found):
+            totals[place] += np.roll(_shares(logprobs), turn % len(logprobs))
+    return [total / orders for total in totals]
+
+
+def rotated(item: Item, turn: int) -> Item:
+    """An item with its options moved up by so many places, the first ones to the end."""
+    count = len(item.options)
+    at = turn % count
+    return item.model_copy(update={"options": (*item.options[at:], *item.options[:at]), "answer": (item.answer - at) % count})
+
+
+def _shares(logprobs: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares: NDArray[np.float64] = np.exp(logprobs - np.logaddexp.reduce(logprobs))
+    return shares
+
+
+def option_rows(model: LanguageModel, items: Sequence[Item], *, form: OptionForm = "text", orders: int = 1, advance: Advance | None = None) -> Rows:
     """Option probabilities as rows to calibrate on, grouped by language; missing options are zero."""
-    probs = option_probabilities(model, items, form=form, advance=advance)
+    probs = option_probabilities(model, items, form=form, orders=orders, advance=advance)
     values = np.zeros((len(items), max(len(row) for row in probs)))
     for index, row in enumerate(probs):
         values[index, : len(row)] = row
     return Rows(values, np.array([float(item.answer) for item in items]), tuple(item.lang for item in items))
+
+
+def stated_rows(model: LanguageModel, items: Sequence[Item], *, advance: Advance | None = None) -> tuple[Rows, int]:
+    """Confidence that the model states beside its answer, and whether the answer is right.
+
+    Returns
+    -------
+    rows : Rows
+        Of the answers that could be read, grouped by language.
+    unread : int
+        Answers without a letter and a number from 0 to 100; they are left out, and a caller must say how many.
+    """
+    scores: list[float] = []
+    correct: list[float] = []
+    groups: list[str] = []
+    for batch in _batches(items):
+        asked = [f"{question_prompt(item, ask=_STATE[item.lang].format(example=_EXAMPLE[item.lang]))}" for item in batch]
+        for item, answers in zip(batch, model.generate(asked, Sampling(max_new_tokens=_STATED_TOKENS)), strict=True):
+            found = stated(answers[0].text, len(item.options))
+            if found is not None:
+                correct.append(float(found[0] == item.answer))
+                scores.append(found[1])
+                groups.append(item.lang)
+        if advance:
+            advance(len(batch))
+    return Rows(np.array(scores), np.array(correct), tuple(groups)), len(items) - len(scores)
+
+
+def stated(answer: str, options: int) -> tuple[int, float] | None:
+    """Option and confidence, in 0 to 1, that an answer states; ``None`` where it can't be read."""
+    match = _STATED.search(answer.translate(_FULL_WIDTH))
+    if match is None or match[1] not in _LETTERS[:options]:
+        return None
+    return _LETTERS.index(match[1]), int(match[2]) / 100
 
 
 def statement_support(model: LanguageModel, items: Sequence[Item], *, advance: Advance | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from guardmed.calibration import ModelRef, Rows
     from guardmed.calibration.artifact import ScoreSource
 
+_SOURCES: dict[str, ScoreSource] = {"options": "option_likelihood", "claims": "claim_support", "stated": "stated_confidence"}
+
 
 def calibrate(
     out: Annotated[Path, typer.Option(help="Where the artifact goes (.json).")],
@@ -18,8 +20,11 @@ def calibrate(
     model: Annotated[str | None, typer.Option(help="Score this model itself instead.")] = None,
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
     items: Annotated[Path | None, typer.Option(help="Question set for --model; the written clinical sets by default.")] = None,
-    source: Annotated[str, typer.Option(help="For --model: options (multiple choice) or claims (belief in statements).")] = "options",
+    source: Annotated[
+        str, typer.Option(help="For --model: options (multiple choice), claims (belief in statements) or stated (what it says).")
+    ] = "options",
     form: Annotated[str, typer.Option(help="For --source options: text or letters.")] = "text",
+    orders: Annotated[int, typer.Option(min=1, max=26, help="For --form letters: average over so many rotations of the options.")] = 1,
     limit: Annotated[int | None, typer.Option(min=60, help="Only so many items.")] = None,
     method: Annotated[
         str | None,
@@ -42,8 +47,8 @@ def calibrate(
         raise UsageError("Give either --records or --model.", mend="See guardmed calibrate --help.")
     if method not in (None, "auto", *METHODS):
         raise UsageError(f"There is no method {method!r}.", mend=f"Use one of {', '.join(METHODS)}, or auto.")
-    if source not in ("options", "claims") or form not in ("text", "letters"):
-        raise UsageError(f"--source {source} --form {form} is not a way to score.", mend="Use options or claims, and text or letters.")
+    if source not in _SOURCES or form not in ("text", "letters"):
+        raise UsageError(f"--source {source} --form {form} is not a way to score.", mend="Use options, claims or stated, and text or letters.")
     score_source: ScoreSource = "records"
     owner: ModelRef | None = None
     template: str | None = None
@@ -52,9 +57,9 @@ def calibrate(
     else:
         from guardmed.calibration.scoring import prompt_digest
 
-        score_source = "option_likelihood" if source == "options" else "claim_support"
+        score_source = _SOURCES[source]
         template = prompt_digest(score_source, form)  # type: ignore[arg-type]
-        rows, owner = score_rows(str(model), adapter=adapter, items=items, source=score_source, form=form, limit=limit)  # type: ignore[arg-type]
+        rows, owner = score_rows(str(model), adapter=adapter, items=items, source=score_source, form=form, orders=orders, limit=limit)  # type: ignore[arg-type]
     chosen: Any = method or ("temperature" if rows.values.ndim == 2 else "platt")
     result = run(
         rows,
@@ -130,18 +135,18 @@ def _row_problem(probs: list[float] | None, label: int | None, score: float | No
 
 
 def score_rows(
-    spec: str, *, adapter: Path | None, items: Path | None, source: ScoreSource, form: Literal["text", "letters"], limit: int | None
+    spec: str, *, adapter: Path | None, items: Path | None, source: ScoreSource, form: Literal["text", "letters"], orders: int, limit: int | None
 ) -> tuple[Rows, ModelRef]:
     """Rows that a model is scored on, in a fixed shuffled order so that both halves hold every kind."""
     import numpy as np
 
     from guardmed.calibration import ModelRef, Rows, load_items
-    from guardmed.calibration.scoring import option_rows, statement_support
-    from guardmed.cli.console import loading, progress
+    from guardmed.calibration.scoring import option_rows, stated_rows, statement_support
+    from guardmed.cli.console import err, loading, progress
     from guardmed.models import load_model
 
     every = load_items(items)
-    if source == "option_likelihood":
+    if source != "claim_support":
         every = [item for item in every if item.kind == "choice"]
     order = np.random.default_rng(0).permutation(len(every))[:limit]
     chosen = [every[i] for i in order]
@@ -149,7 +154,11 @@ def score_rows(
         model = load_model(spec, adapter=adapter, progress=report)
     with progress("Scoring questions", total=len(chosen)) as update:
         if source == "option_likelihood":
-            rows = option_rows(model, chosen, form=form, advance=update)
+            rows = option_rows(model, chosen, form=form, orders=orders, advance=update)
+        elif source == "stated_confidence":
+            rows, unread = stated_rows(model, chosen, advance=update)
+            if unread:
+                err().print(f"{unread} of {len(chosen)} answers state no letter and confidence; they are left out.")
         else:
             rows = Rows(*statement_support(model, chosen, advance=update), tuple(item.lang for item in chosen))
     return rows, ModelRef(name=model.name, fingerprint=model.fingerprint)

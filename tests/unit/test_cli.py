@@ -105,6 +105,43 @@ def test_calibrate_from_npz_and_records(run, tmp_path):
     assert (tmp_path / "r" / "report.html").exists()
 
 
+def test_show_and_compare_read_artifacts(run, tmp_path):
+    generator = np.random.default_rng(0)
+    rows = []
+    for index in range(800):
+        score = round(float(generator.random()), 3)
+        rows.append({"id": str(index), "score": score, "correct": int(generator.random() < score * 0.6 + 0.1), "group": "ward A" if index % 2 else "ward B"})
+    records = jsonl(tmp_path / "in.jsonl", rows)
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    assert run("calibrate", "--records", records, "--out", one, "--target-risk", "0.6")[0] == 0
+    code, text, _ = run("calibrate", "--records", records, "--out", other, "--method", "auto", "--against", one)
+    assert code == 0
+    assert "No drift is shown" in text
+    code, text, _ = run("show", one)
+    assert code == 0
+    for told in ("ward A", "ECE", "60.0%", "platt"):
+        assert told in text
+    code, text, _ = run("compare", one, other)
+    assert code == 0
+    assert "the same rows" in text
+    code, _, told = run("show", records)
+    assert code == 2
+    assert "in.jsonl" in told
+
+
+def test_a_group_with_too_few_rows_is_refused_by_name(run, tmp_path):
+    generator = np.random.default_rng(1)
+    scores = generator.random(500)
+    rows = [{"id": str(i), "score": float(s), "correct": int(generator.random() < s), "group": "large" if i % 10 else "small"} for i, s in enumerate(scores)]
+    out = tmp_path / "a.json"
+    code, text, _ = run("calibrate", "--records", jsonl(tmp_path / "in.jsonl", rows), "--out", out)
+    groups = json.loads(out.read_text())["groups"]
+    assert code == 0
+    assert "small" in text
+    assert groups["small"]["refused"] == "25 rows to fit on; 100 are needed"
+    assert groups["large"]["method"] == "platt"
+
+
 def test_calibrate_takes_the_last_half_in_file_order(run, tmp_path):
     """The held-out half is labelled otherwise; only the first half may reach the fit."""
     fit = [{"id": str(i), "probs": [0.9, 0.1], "label": int(i % 10 == 0)} for i in range(100)]
