@@ -73,9 +73,9 @@ def train_student(teacher: Teacher, vocabulary: Vocabulary, data: list[Example],
         return student.eval()
     everything = [*data, *more]
     logits, states = judged(teacher, [teacher.wrap(vocabulary.ids(example.text)) for example in everything])
-    # What people labelled pulls the teacher's verdict a little to its side.
+    # What people labelled pulls the teacher's verdict to its side.
     believed = 1 / (1 + np.exp(-logits))
-    believed[: len(data)] = 0.8 * believed[: len(data)] + 0.2 * np.array([example.harmful for example in data])
+    believed[: len(data)] = 0.5 * believed[: len(data)] + 0.5 * np.array([example.harmful for example in data])
     scale = states.astype(np.float32).std()
 
     def loss(batch: NDArray[np.int64], logit: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:

@@ -20,9 +20,7 @@ def calibrate(
     model: Annotated[str | None, typer.Option(help="Score this model itself instead.")] = None,
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
     items: Annotated[Path | None, typer.Option(help="Question set for --model; the written clinical sets by default.")] = None,
-    source: Annotated[
-        str, typer.Option(help="For --model: options (multiple choice), claims (belief in statements) or stated (what it says).")
-    ] = "options",
+    source: Annotated[str, typer.Option(help="For --model: options (multiple choice), claims (belief in statements) or stated (what it says).")] = "options",
     form: Annotated[str, typer.Option(help="For --source options: text or letters.")] = "text",
     orders: Annotated[int, typer.Option(min=1, max=26, help="For --form letters: average over so many rotations of the options.")] = 1,
     limit: Annotated[int | None, typer.Option(min=60, help="Only so many items.")] = None,

@@ -98,6 +98,8 @@ class Phrasebook:
             Unbalanced brackets, an unknown word list, or an empty phrase.
         """
         piece = self._phrase(phrase, 0)
+        if piece.ends:
+            return Pattern(piece.regex)
         return Pattern(piece.regex, chinese=piece.literals) if _CJK.search(phrase) else Pattern(piece.regex, english=piece.literals)
 
     def _phrase(self, phrase: str, depth: int) -> _Piece:
@@ -130,7 +132,7 @@ class Phrasebook:
                 if at >= len(tokens) or tokens[at] != (")" if token == "(" else "]"):
                     raise PolicyError(f"The phrase {phrase!r} has a bracket that is never closed.", mend="Balance ( ) and [ ].")
                 at += 1
-                pieces.append(_Piece(f"(?:{inner.regex})", inner.literals, optional=token == "["))
+                pieces.append(_Piece(f"(?:{inner.regex})", inner.literals, optional=token == "[", ends=inner.ends))
             elif token == "...":
                 pieces.append(_Piece(_CHINESE_GAP if chinese else _ENGLISH_GAP))
             elif token.startswith("<") and token.endswith(">"):
@@ -148,22 +150,27 @@ class Phrasebook:
             # Longest first, because RE2 takes the leftmost alternative.
             words = sorted(set(self._terms[name]), key=lambda word: (-len(word), word))
             one = _either([self._phrase(word, depth + 1) for word in words])
-            self._lists[name] = _Piece(f"(?:{one.regex})", one.literals)
+            self._lists[name] = _Piece(f"(?:{one.regex})", one.literals, ends=one.ends)
         return self._lists[name]
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A part of a phrase, with the literals of which one must stand in it; ``None`` where nothing must."""
+    """A part of a phrase, with the literals of which one must stand in it; ``None`` where nothing must.
+
+    ``ends`` says that it holds the end of a sentence, so that a match may go past it.
+    """
 
     regex: str
     literals: frozenset[str] | None = None
     optional: bool = False
+    ends: bool = False
 
 
 def _either(branches: list[_Piece]) -> _Piece:
     known = [branch.literals for branch in branches if branch.literals is not None]
-    return _Piece("|".join(branch.regex for branch in branches), frozenset().union(*known) if len(known) == len(branches) else None)
+    literals = frozenset().union(*known) if len(known) == len(branches) else None
+    return _Piece("|".join(branch.regex for branch in branches), literals, ends=any(branch.ends for branch in branches))
 
 
 def _row(pieces: list[_Piece], chinese: bool) -> _Piece:
@@ -180,7 +187,7 @@ def _row(pieces: list[_Piece], chinese: bool) -> _Piece:
             out += (between if pending else "") + piece.regex
             pending = True
     needed = [piece.literals for piece in pieces if piece.literals is not None and not piece.optional]
-    return _Piece(out, max(needed, key=_rarity, default=None))
+    return _Piece(out, max(needed, key=_rarity, default=None), ends=any(piece.ends for piece in pieces))
 
 
 def _rarity(literals: frozenset[str]) -> tuple[int, int]:
@@ -190,14 +197,13 @@ def _rarity(literals: frozenset[str]) -> tuple[int, int]:
 
 def _word(token: str) -> _Piece:
     body = token.rstrip("*")
-    # A word that holds the end of a sentence lets a match go past it, so nothing is known of such a phrase.
-    literals = frozenset([body.lower()]) if body and not _END.search(body) else None
+    literals, ends = frozenset([body.lower()]) if body else None, _END.search(body) is not None
     regex = re.sub(r"([\\.+*?^$|{}\[\]()/-])", r"\\\1", body)
     if _CJK.search(token):
-        return _Piece(regex, literals)
+        return _Piece(regex, literals, ends=ends)
     left = r"\b" if body[:1].isascii() and (body[:1].isalnum() or body[:1] == "_") else ""
     right = r"[\w'-]*" if token.endswith("*") else (r"\b" if body[-1:].isascii() and body[-1:].isalnum() else "")
-    return _Piece(f"{left}{regex}{right}", literals)
+    return _Piece(f"{left}{regex}{right}", literals, ends=ends)
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardmed.errors import PolicyError
-from guardmed.policy.pattern import Matcher, phrase_to_regex
+from guardmed.policy.pattern import Matcher, Pattern, Phrasebook, any_of, phrase_to_regex
+from guardmed.text import Span, sentences
 
 TERMS = {"opioids": ["morphine", "oxy*", "<weak>"], "weak": ["codeine", "tramadol", "曲马多"]}
 
@@ -107,3 +108,74 @@ class TestMatcher:
         assert occurrences.at(0) == []
         assert occurrences.at(1) == []
         assert time.perf_counter() - started < 2
+
+
+PHRASES = [
+    "how ... die",
+    "kill (myself|my self|me)",
+    "[please] help me",
+    "<opioids> tablets",
+    "怎么...自杀",
+    "吃多少[片]安眠药",
+    "overdos*",
+    "3.5 mg",
+    "过量服用<weak>",
+]
+WORDS = [
+    "how",
+    "die",
+    "kill",
+    "myself",
+    "my self",
+    "help me",
+    "oxycontin",
+    "tablets",
+    "overdosed",
+    "3.5 mg",
+    "怎么",
+    "自杀",
+    "吃多少",
+    "安眠药",
+    "过量服用",
+    "曲马多",
+]
+TEXTS = st.lists(st.sampled_from([*WORDS, "KILL", ". ", "。", "? ", "\n", ", ", "；", "x"]), max_size=14).map(" ".join)
+
+
+class TestLiterals:
+    @given(TEXTS)
+    def test_what_matches_holds_one_of_its_literals(self, text: str) -> None:
+        for phrase in PHRASES:
+            pattern = Phrasebook(TERMS).pattern(phrase)
+            known = pattern.english or pattern.chinese
+            if known is not None and Matcher([pattern.regex]).read(text).at(0):
+                assert any(literal in text.lower() for literal in known)
+
+    @given(TEXTS)
+    def test_knowing_where_to_look_changes_nothing(self, text: str) -> None:
+        patterns = [Phrasebook(TERMS).pattern(phrase) for phrase in PHRASES]
+        patterns.append(any_of(patterns[:5]))
+        known, plain = Matcher(patterns).read(text), Matcher([pattern.regex for pattern in patterns]).read(text)
+        for window in [Span(0, len(text)), *sentences(text)]:
+            for index in range(len(patterns) - 1):
+                expected = [span for span in plain.at(index) if span.overlaps(window)]
+                assert known.at(index, window) == expected
+                assert not expected or known.within(window) >> index & 1
+            assert bool(known.at(len(patterns) - 1, window)) == any(span.overlaps(window) for span in plain.at(len(patterns) - 1))
+
+    def test_a_phrase_that_ends_sentences_is_looked_for_everywhere(self) -> None:
+        pattern = Phrasebook({}).pattern("dr. (smith|jones)")
+        assert [span.of("See Dr. Jones") for span in Matcher([pattern]).read("See Dr. Jones").at(0)] == ["Dr. Jones"]
+        assert Phrasebook({}).pattern("really?").unknown
+
+    def test_the_rarest_word_is_asked_for(self) -> None:
+        assert Phrasebook({}).pattern("how (can|do) i overdose").english == {"overdose"}
+        assert Phrasebook({}).pattern("怎么...安眠药").chinese == {"安眠药"}
+        assert Phrasebook({}).pattern("[please] (help|aid) me").english == {"help", "aid"}
+
+    def test_any_of_with_one_unknown_is_unknown(self) -> None:
+        assert any_of([Pattern("a+"), Phrasebook({}).pattern("kill")]).unknown
+
+    def test_letters_that_grow_when_lowered_keep_their_places(self) -> None:
+        text = "İİİ kill İ."
+        assert [span.of(text) for span in Matcher([Phrasebook({}).pattern("kill")]).read(text).at(0)] == ["kill"]
