@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, Literal
@@ -126,7 +127,7 @@ class _Row:
             raise self.fault(f"the row is unlabelled ({name} is missing or empty)", "Use a labelled split, or remove such rows.")
         return value
 
-    def item(self, **values: Any) -> Item:
+    def item(self, /, **values: Any) -> Item:
         own = next((value for name in ("id", "pubid") if _text(value := self.fields.get(name)) is not None), str(self.number))
         try:
             return Item.model_validate({"lang": _language(values["question"]), **values, "id": own})
@@ -220,7 +221,7 @@ def _question_set(rows: Iterator[_Row], name: str, skip_multiple: bool) -> Quest
 
 def _guardmed(row: _Row) -> Item:
     present = {name: value for name, value in row.fields.items() if _text(value) is not None}
-    return row.item(**{**present, "question": row.text("question"), "options": _cell(row.fields["options"])})
+    return row.item(**{**present, "question": row.text("question"), "options": _cell(row.fields.get("options"))})
 
 
 def _medqa(row: _Row) -> Item:
@@ -273,7 +274,7 @@ def _pubmedqa(row: _Row) -> Item:
 
 
 def _cmexam(row: _Row) -> Item:
-    return _choice(row, row.text("Question"), _lettered(row, row.fields["Options"]), row.label("Answer"), "CMExam")
+    return _choice(row, row.text("Question"), _lettered(row, row.fields.get("Options")), row.label("Answer"), "CMExam")
 
 
 def _cmb(row: _Row) -> Item:
@@ -281,11 +282,9 @@ def _cmb(row: _Row) -> Item:
 
 
 def _cmmlu(row: _Row) -> Item:
-    return _choice(row, row.text("Question"), _columns(row), row.label("Answer"), "CMMLU")
-
-
-def _ceval(row: _Row) -> Item:
-    return _choice(row, row.text("question"), _columns(row), row.label("answer"), "C-Eval")
+    question, answer, source = ("Question", "Answer", "CMMLU") if "Question" in row.fields else ("question", "answer", "C-Eval")
+    options = _lettered(row, {letter: row.fields[letter] for letter in ascii_uppercase if letter in row.fields})
+    return _choice(row, row.text(question), options, row.label(answer), source)
 
 
 def _classes(source: str, needs: str, ask: str) -> Callable[[Sequence[_Row]], _Reader]:
@@ -347,7 +346,7 @@ _SHAPES = (
     _Shape("CMExam", "Question, Options", "Answer", _each(_cmexam)),
     _Shape("CMB", "question, option", "answer", _each(_cmb)),
     _Shape("CMMLU", "Question, A, B, C, D", "Answer", _each(_cmmlu)),
-    _Shape("C-Eval", "question, A, B, C, D", "answer", _each(_ceval)),
+    _Shape("C-Eval", "question, A, B, C, D", "answer", _each(_cmmlu)),
     *(_Shape(name, f"{needs}, label", "which is the answer", _classes(name, needs, ask)) for name, (needs, ask) in _CLASSIFICATIONS.items()),
 )
 
@@ -362,10 +361,6 @@ def _choice(row: _Row, question: str, options: Mapping[str, str], answer: str, s
         raise _SeveralRight(f"{row.file}, {row.where}: several options are right ({answer}).", mend="Remove such rows, or pass skip_multiple=True.")
     chosen = letters.index(right.pop())
     return row.item(question=question, options=[options[letter] for letter in letters], answer=chosen, source=source, specialty=specialty)
-
-
-def _columns(row: _Row) -> dict[str, str]:
-    return _lettered(row, {letter: row.fields[letter] for letter in ascii_uppercase if letter in row.fields})
 
 
 def _lettered(row: _Row, value: Any) -> dict[str, str]:
@@ -393,7 +388,7 @@ def _is_plain_list(options: Any) -> bool:
 
 def _text(value: Any) -> str | None:
     """A text or a number as text; None for what is empty, NaN (a gap in a table) or neither."""
-    if not isinstance(value, (str, int, float)) or str(value) == "nan":
+    if not isinstance(value, (str, int, float)) or (isinstance(value, float) and isnan(value)):
         return None
     return str(value).strip() or None
 

@@ -18,6 +18,7 @@ HARMLESS = sorted((BENCHMARKS / "contrast").glob("harmless_*.txt"))
 COUNTS = {
     "clinical": {"harmful": 130, "twin": 130, "everyday": 150, "sounds-dangerous": 80},
     "second": {"harmful": 120, "twin": 120, "everyday": 120, "sounds-dangerous": 60},
+    "third": {"harmful": 120, "twin": 120, "everyday": 120, "sounds-dangerous": 120},
 }
 
 
