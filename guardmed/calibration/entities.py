@@ -180,8 +180,9 @@ def thresholds(
 
 def _threshold(fitted: Rows, held: Rows, target: float, confidence: float) -> dict[str, Any] | str:
     """A label's threshold and its figures on the rows held out, or why there is none."""
-    if len(fitted) < MIN_ROWS:
-        return f"{len(fitted)} rows to choose on; {MIN_ROWS} are needed"
+    for part, use in ((fitted, "choose"), (held, "measure")):
+        if len(part) < MIN_ROWS:
+            return f"{len(part)} rows to {use} on; {MIN_ROWS} are needed"
     found = choose_threshold(fitted.predictions(None), held.predictions(None), target_risk=1 - target, confidence=confidence)
     if found.threshold is None or found.bound is None:
         return f"{len(fitted)} rows, {fitted.targets.mean():.1%} of them right, vouch for a precision of {target:g} at no confidence"

@@ -24,7 +24,7 @@ HISTOGRAM_BINS = 15
 _TEMPERATURES = (0.02, 50.0)
 # A right answer of probability zero counts as this, or one such row would decide the whole fit.
 _LEAST_LIKELY = float(np.log(np.finfo(np.float64).eps))
-# 95 % point of chi-squared with one degree of freedom, and the one-sided one of a slope that must be positive.
+# 95 % point of chi-squared with one degree of freedom, and of a number that can't be negative.
 _SIGNAL, _SIGNAL_ONE_SIDED = 3.841, 2.706
 # Standard deviation of a vector map's parameters around those of a temperature, for each row of the fit.
 _RIDGE = 1.0
@@ -86,7 +86,7 @@ def fit_temperature(probs: ArrayLike, labels: ArrayLike) -> Temperature:
         )
     # An infinite temperature makes all classes of a row as likely.
     given = np.asarray(probs, dtype=np.float64) > 0
-    _check_signal(np.log(given.sum(axis=1)).sum() + np.log(softmax(logits / temperature)[rows, targets]).sum(), _SIGNAL)
+    _check_signal(np.log(given.sum(axis=1)).sum() + np.log(softmax(logits / temperature)[rows, targets]).sum(), _SIGNAL_ONE_SIDED)
     return Temperature(float(temperature))
 
 

@@ -22,7 +22,7 @@ from guardmed.calibration.items import Item
 from guardmed.errors import DataError
 from guardmed.records import FORMATS, _cell, _decode, _jsonl_rows, _rows, describe
 
-_HUB = re.compile(r"hub:([\w.-]+/[\w.-]+)(?::([^:]*))?(?::([^:]+))?")
+_HUB = re.compile(r"hub:(\w[\w.-]*/\w[\w.-]*)(?::([^:]*))?(?::([^:]+))?")
 _SPLITS = ("train", "validation", "val", "dev", "test")
 _CHINESE = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
 _OPTION = re.compile(r"^[ \t]*([A-Z])(?:[.．、:：)）]|\s|$)", re.MULTILINE)
@@ -193,7 +193,9 @@ def _hub_rows(name: str) -> Iterator[_Row]:
         data = library.load_dataset(repository, config, split=splits[0])
     except (OSError, ValueError, RuntimeError, library.exceptions.DatasetsError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise DataError(f"{name} can't be loaded: {reason}", mend="Check the name and the network, or download the file and give its path.") from error
+        raise DataError(
+            f"{name} can't be loaded: {reason.rstrip('.')}.", mend="Check the name and the network, or download the file and give its path."
+        ) from error
     for number, fields in enumerate(data, start=1):
         yield _Row(name, f"row {number}", number, fields)
 
@@ -376,7 +378,7 @@ def _lettered(row: _Row, value: Any) -> dict[str, str]:
         pairs = list(value.items())
     letters = {letter for letter, _ in pairs}
     if not pairs or len(letters) < len(pairs) or not letters <= set(ascii_uppercase) or any(isinstance(option, (dict, list)) for _, option in pairs):
-        raise row.fault("the options are not one text for each of the letters A, B, C ...")
+        raise row.fault("the options are not a text each for the letters A, B, C and so on")
     return {letter: text for letter, option in pairs if (text := _text(option)) is not None}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from guardmed.calibration.artifact import Artifact, load_artifact
+from guardmed.calibration.scoring import prompt_digest
 from guardmed.claims import CheckedClaim, check_claims, split_claims
 from guardmed.decision import Decision, strictest
 from guardmed.errors import GuardMedError, UsageError
@@ -65,7 +66,7 @@ class GuardedModel:
         self.policy = load_policy(policy, backends=self._backends()) if isinstance(policy, str) else policy
         self.calibration = load_artifact(Path(calibration)) if isinstance(calibration, (str, Path)) else calibration
         if self.calibration is not None:
-            self.calibration.check(fingerprint=model.fingerprint, score_source="claim_support")
+            self.calibration.check(fingerprint=model.fingerprint, score_source="claim_support", prompt_digest=prompt_digest("claim_support"))
 
     def _backends(self) -> Backends:
         """What rules may lean on: the guarded model as judge, and the encoder of the settings."""
