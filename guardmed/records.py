@@ -62,7 +62,7 @@ def read_records(path: str | Path, model: type[R]) -> list[R]:
         message names the line and the column.
     """
     records: list[R] = []
-    for line, row in _rows(path):
+    for line, row in raw_rows(path):
         problem: ValidationError | None = None
         for reading in _readings(row) if _suffix(path) != ".jsonl" else [row]:
             try:
@@ -111,9 +111,10 @@ def describe(error: ValidationError) -> str:
     return f"{place}: {message}{more}" if place else f"{message}{more}"
 
 
-def _rows(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def raw_rows(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line numbers and fields of every row of a file, as they stand."""
     if str(path) == "-":
-        yield from _jsonl_rows("standard input", sys.stdin.buffer.read())
+        yield from jsonl_rows("standard input", sys.stdin.buffer.read())
         return
     suffix = _suffix(path)
     try:
@@ -123,9 +124,9 @@ def _rows(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.", mend="Check the path and its permissions.") from None
     if suffix == ".jsonl":
-        yield from _jsonl_rows(str(path), data)
+        yield from jsonl_rows(str(path), data)
     elif suffix == ".csv":
-        rows = csv.DictReader(io.StringIO(_decode(str(path), data), newline=""))
+        rows = csv.DictReader(io.StringIO(decoded(str(path), data), newline=""))
         try:
             for row in rows:
                 yield rows.line_num, {name: value for name, value in row.items() if name is not None}
@@ -135,7 +136,8 @@ def _rows(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield from _parquet_rows(path, data)
 
 
-def _jsonl_rows(name: str, data: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+def jsonl_rows(name: str, data: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line numbers and objects of JSON Lines; ``name`` is for messages."""
     for number, raw in enumerate(data.split(b"\n"), start=1):
         if not raw.strip():
             continue
@@ -165,7 +167,8 @@ def _parquet_rows(path: str | Path, data: bytes) -> Iterator[tuple[int, dict[str
     yield from enumerate(table.to_pylist(), start=1)
 
 
-def _decode(name: str, data: bytes) -> str:
+def decoded(name: str, data: bytes) -> str:
+    """Text of UTF-8 bytes; ``name`` is for messages."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -184,7 +187,7 @@ def _encodable(row: Any) -> bool:
 def _readings(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What a row of cells may mean: JSON in its cells, plain text, empty texts; empty cells are absent first."""
     present = {name: value for name, value in row.items() if value not in (None, "")}
-    yield {name: _cell(value) for name, value in present.items()}
+    yield {name: parsed_cell(value) for name, value in present.items()}
     yield present
     yield {name: value for name, value in row.items() if value is not None}
 
@@ -197,7 +200,7 @@ def _columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: str(value) if name in mixed and (value := row.get(name)) is not None else row.get(name) for name in names} for row in flat]
 
 
-def _cell(value: Any) -> Any:
+def parsed_cell(value: Any) -> Any:
     """Lists and objects travel through CSV as JSON."""
     if isinstance(value, str) and value[:1] in "[{":
         try:

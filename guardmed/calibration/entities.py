@@ -121,8 +121,8 @@ def thresholds(
     confidence : float
         How surely each label's target holds.
     model_id : str
-        The model's name as OpenMed gives it in ``model_name``. OpenMed takes the thresholds of a file that names one
-        model only for any other model too.
+        The model's name as OpenMed gives it in ``model_name``. Where a file names one model only, as here, OpenMed
+        takes its thresholds for any other model too.
     language : str
         OpenMed's code of the language that the entities are in, such as ``en`` or ``zh``; ``*`` for any.
     canonical : callable, optional
@@ -145,8 +145,9 @@ def thresholds(
     Notes
     -----
     Recall is of the entities given: those that were never found can't be counted. OpenMed drops what the model is less
-    sure of than ``confidence_threshold`` before it looks at any threshold, so collect predictions with 0 and call
-    ``deidentify`` with no more than the lowest threshold. It holds its rules' hits of a label to the same threshold.
+    sure of than ``confidence_threshold`` (0.7 by default) before it looks at any threshold: collect predictions with 0,
+    and call ``deidentify`` with less where a lower threshold shall count, which then holds for refused labels too.
+    OpenMed holds its rules' hits to the threshold of their label as well; only its safety sweep is not held to any.
     """
     for name, share in (("target_precision", target_precision), ("holdout", holdout), ("confidence", confidence)):
         if not 0.0 < share < 1.0:

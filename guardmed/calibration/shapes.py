@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from guardmed.calibration.items import Item
 from guardmed.errors import DataError
-from guardmed.records import FORMATS, _cell, _decode, _jsonl_rows, _rows, describe
+from guardmed.records import FORMATS, decoded, describe, jsonl_rows, parsed_cell, raw_rows
 
 _HUB = re.compile(r"hub:(\w[\w.-]*/\w[\w.-]*)(?::([^:]*))?(?::([^:]+))?")
 _SPLITS = ("train", "validation", "val", "dev", "test")
@@ -148,7 +148,7 @@ def _file_rows(path: str | Path) -> Iterator[_Row]:
         yield from _json_rows(Path(path))
     elif suffix in FORMATS:
         unit = "row" if suffix == ".parquet" else "line"
-        for number, fields in _rows(path):
+        for number, fields in raw_rows(path):
             yield _Row(file, f"{unit} {number}", number, fields)
     else:
         raise DataError(f"{path}: {suffix or 'no suffix'} is not a format of question sets.", mend=f"Use .json, {', '.join(FORMATS)}, or - for JSONL.")
@@ -159,13 +159,13 @@ def _json_rows(path: Path) -> Iterator[_Row]:
     file = str(path)
     try:
         data = path.read_bytes()
-        value = json.loads(_decode(file, data))
+        value = json.loads(decoded(file, data))
     except OSError as error:
         raise DataError(f"{file} can't be read: {error.strerror}.", mend="Check the path and its permissions.") from None
     except json.JSONDecodeError as error:
         if error.msg != "Extra data":
             raise DataError(f"{file}, line {error.lineno}: not JSON ({error.msg} at column {error.colno}).", mend="Mend that line.") from None
-        for number, fields in _jsonl_rows(file, data):
+        for number, fields in jsonl_rows(file, data):
             yield _Row(file, f"line {number}", number, fields)
         return
     except (ValueError, RecursionError) as error:
@@ -223,7 +223,7 @@ def _question_set(rows: Iterator[_Row], name: str, skip_multiple: bool) -> Quest
 
 def _guardmed(row: _Row) -> Item:
     present = {name: value for name, value in row.fields.items() if _text(value) is not None}
-    return row.item(**{**present, "question": row.text("question"), "options": _cell(row.fields.get("options"))})
+    return row.item(**{**present, "question": row.text("question"), "options": parsed_cell(row.fields.get("options"))})
 
 
 def _medqa(row: _Row) -> Item:
@@ -264,8 +264,8 @@ def _cop(row: _Row) -> int:
 
 def _pubmedqa(row: _Row) -> Item:
     question = row.text("QUESTION" if "QUESTION" in row.fields else "question")
-    context = _cell(row.fields.get("context"))
-    contexts = context.get("contexts") if isinstance(context, dict) else _cell(row.fields.get("CONTEXTS"))
+    context = parsed_cell(row.fields.get("context"))
+    contexts = context.get("contexts") if isinstance(context, dict) else parsed_cell(row.fields.get("CONTEXTS"))
     if not isinstance(contexts, list) or not contexts or not all(isinstance(part, str) for part in contexts):
         raise row.fault("contexts is not a list of texts")
     decision = row.label("final_decision").lower()
@@ -367,7 +367,7 @@ def _choice(row: _Row, question: str, options: Mapping[str, str], answer: str, s
 
 def _lettered(row: _Row, value: Any) -> dict[str, str]:
     """Options by letter, from an object, a list of keys and values, or lines such as ``A xxx``; empty ones are absent."""
-    value = _cell(value)
+    value = parsed_cell(value)
     pairs: list[tuple[str, Any]] = []
     if isinstance(value, str):
         before, *parts = _OPTION.split(value)
@@ -384,7 +384,7 @@ def _lettered(row: _Row, value: Any) -> dict[str, str]:
 
 def _is_plain_list(options: Any) -> bool:
     """Whether only an index can choose from the options."""
-    options = _cell(options)
+    options = parsed_cell(options)
     return isinstance(options, list) and not any(isinstance(option, dict) for option in options)
 
 

@@ -19,7 +19,11 @@ def calibrate(
     records: Annotated[str | None, typer.Option(help="Records with probs and label, or score and correct; or .npz with predictions and ground_truth.")] = None,
     model: Annotated[str | None, typer.Option(help="Score this model itself instead.")] = None,
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
-    items: Annotated[Path | None, typer.Option(help="Question set for --model; the written clinical sets by default.")] = None,
+    entities: Annotated[str | None, typer.Option(help="OpenMed's entity predictions with `correct`, instead of records.")] = None,
+    items: Annotated[
+        str | None, typer.Option(help="Question set for --model, a file or hub:NAME (docs/question-sets.md); the written clinical sets by default.")
+    ] = None,
+    skip_multiple: Annotated[bool, typer.Option(help="Leave out questions with several right options, instead of refusing the file.")] = False,
     source: Annotated[str, typer.Option(help="For --model: options (multiple choice), claims (belief in statements) or stated (what it says).")] = "options",
     form: Annotated[str, typer.Option(help="For --source options: text or letters.")] = "text",
     orders: Annotated[int, typer.Option(min=1, max=26, help="For --form letters: average over so many rotations of the options.")] = 1,
@@ -31,6 +35,9 @@ def calibrate(
     holdout: Annotated[float, typer.Option(help="Share of the rows, from the end, that is only measured on.")] = 0.5,
     target_risk: Annotated[float | None, typer.Option(min=0.001, max=0.999, help="Also find the confidence from which at most this share is wrong.")] = None,
     against: Annotated[Path | None, typer.Option(help="An older artifact, to see whether it still serves.")] = None,
+    thresholds: Annotated[Path | None, typer.Option(help="For --entities: where the thresholds.json for OpenMed's deidentify goes.")] = None,
+    target_precision: Annotated[float, typer.Option(min=0.01, max=0.999, help="For --thresholds: precision of each label.")] = 0.95,
+    language: Annotated[str, typer.Option(help="For --thresholds: language of the entities, as OpenMed names it.")] = "en",
     report: Annotated[Path | None, typer.Option(help="Folder for report.html and report.md.")] = None,
 ) -> None:
     """Fit a calibration and measure it on rows that were held out."""
@@ -41,8 +48,10 @@ def calibrate(
     from guardmed.cli.show import show_calibration
     from guardmed.errors import UsageError
 
-    if (records is None) == (model is None):
-        raise UsageError("Give either --records or --model.", mend="See guardmed calibrate --help.")
+    if sum(given is not None for given in (records, model, entities)) != 1:
+        raise UsageError("Give either --records or --model or --entities, and one only.", mend="See guardmed calibrate --help.")
+    if thresholds is not None and entities is None:
+        raise UsageError("--thresholds are made of --entities.", mend="Give OpenMed's predictions.")
     if method not in (None, "auto", *METHODS):
         raise UsageError(f"There is no method {method!r}.", mend=f"Use one of {', '.join(METHODS)}, or auto.")
     if source not in _SOURCES or form not in ("text", "letters"):
@@ -52,12 +61,14 @@ def calibrate(
     template: str | None = None
     if records is not None:
         rows = read_rows(records)
+    elif entities is not None:
+        score_source, rows = "entity_confidence", read_entities(entities)
     else:
         from guardmed.calibration.scoring import prompt_digest
 
         score_source = _SOURCES[source]
         template = prompt_digest(score_source, form)  # type: ignore[arg-type]
-        rows, owner = score_rows(str(model), adapter=adapter, items=items, source=score_source, form=form, orders=orders, limit=limit)  # type: ignore[arg-type]
+        rows, owner = score_rows(str(model), adapter=adapter, items=items, source=score_source, form=form, orders=orders, limit=limit, skip=skip_multiple)  # type: ignore[arg-type]
     chosen: Any = method or ("temperature" if rows.values.ndim == 2 else "platt")
     result = run(
         rows,
@@ -71,6 +82,8 @@ def calibrate(
     )
     result.artifact.save(out)
     show_calibration(result.artifact, source=str(out))
+    if thresholds is not None:
+        write_thresholds(thresholds, rows, target_precision=target_precision, holdout=holdout, language=language)
     if report is not None:
         from guardmed.calibration.report import write_report
 
@@ -132,18 +145,65 @@ def _row_problem(probs: list[float] | None, label: int | None, score: float | No
     return None if all(p >= 0 for p in probs) and sum(probs) > 0 else "probs must be positive numbers"
 
 
+def read_entities(path: str) -> Rows:
+    """Rows of OpenMed's entity predictions; says how many hits of rules are left out."""
+    from guardmed.calibration.entities import EntityRecord, entity_rows, rule_hits
+    from guardmed.cli.console import err
+    from guardmed.records import read_records
+
+    predictions = read_records(path, EntityRecord)
+    left_out = rule_hits(predictions)
+    if left_out:
+        err().print(f"{left_out} of {len(predictions)} entities were found by rules alone; they are left out.")
+    return entity_rows(predictions)
+
+
+def write_thresholds(path: Path, rows: Rows, *, target_precision: float, holdout: float, language: str) -> None:
+    """Write what OpenMed reads, and say which labels have no threshold."""
+    from guardmed.calibration.entities import thresholds
+    from guardmed.cli.console import out, render
+    from guardmed.files import write_json
+    from guardmed.reporting import Table
+
+    found = thresholds(rows, target_precision=target_precision, holdout=holdout, language=language)
+    write_json(path, found)
+    lines = [[one["label"], f"{one['threshold']:.4f}", *(_percent(one[name]) for name in ("precision", "recall")), ""] for one in found["groups"]]
+    lines += [[label, "–", "–", "–", reason] for label, reason in found["refused"].items()]
+    caption = f"Confidence from which to redact, for a precision of {target_precision:g}; precision and recall on held-out rows → {path}"
+    out().print(render(Table(caption, ["Label", "From", "Precision", "Recall", ""], lines)))
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
 def score_rows(
-    spec: str, *, adapter: Path | None, items: Path | None, source: ScoreSource, form: Literal["text", "letters"], orders: int, limit: int | None
+    spec: str,
+    *,
+    adapter: Path | None,
+    items: str | None,
+    source: ScoreSource,
+    form: Literal["text", "letters"],
+    orders: int,
+    limit: int | None,
+    skip: bool,
 ) -> tuple[Rows, ModelRef]:
     """Rows that a model is scored on, in a fixed shuffled order so that both halves hold every kind."""
     import numpy as np
 
     from guardmed.calibration import ModelRef, Rows, load_items
     from guardmed.calibration.scoring import option_rows, stated_rows, statement_support
+    from guardmed.calibration.shapes import read_set
     from guardmed.cli.console import err, loading, progress
     from guardmed.models import load_model
 
-    every = load_items(items)
+    if items is None:
+        every = load_items()
+    else:
+        found = read_set(items, skip_multiple=skip)
+        every = found.items
+        if found.left_out:
+            err().print(f"{found.left_out} questions with several right options are left out.")
     if source != "claim_support":
         every = [item for item in every if item.kind == "choice"]
     order = np.random.default_rng(0).permutation(len(every))[:limit]

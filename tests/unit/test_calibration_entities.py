@@ -132,18 +132,16 @@ class TestThresholds:
         assert [one["threshold"] for one in found] == sorted({one["threshold"] for one in found})
         assert [one["recall"] for one in found] == sorted({one["recall"] for one in found}, reverse=True)
 
-    def test_the_target_holds_on_other_rows_about_as_surely_as_it_says(self):
-        # Right with a probability equal to the confidence: the precision from t on is (1 + t) / 2, so 0.9 needs 0.8.
-        missed = 0
-        for seed in range(200):
+    def test_the_target_holds_on_other_rows_as_surely_as_it_says(self):
+        # Right with a probability equal to the confidence: the precision from t on is (1 + t) / 2, so 0.7 needs 0.4.
+        found = []
+        for seed in range(100):
             generator = np.random.default_rng(seed)
-            values = generator.random(1500)
-            rows = Rows(values, (generator.random(1500) < values).astype(np.float64), ("NAME",) * 1500)
-            try:
-                missed += chosen(rows, target_precision=0.9)["groups"][0]["threshold"] < 0.8
-            except CalibrationError:
-                continue
-        assert missed <= 10
+            values = generator.random(1000)
+            rows = Rows(values, (generator.random(1000) < values).astype(np.float64), ("NAME",) * 1000)
+            found.append(chosen(rows, target_precision=0.7)["groups"][0]["threshold"])
+        assert sum(threshold < 0.4 for threshold in found) <= 5
+        assert np.median(found) < 0.65
 
     def test_labels_that_openmed_holds_for_the_same_share_a_threshold(self):
         first, second = scored("NAME", 2000, sure_from=0.6), scored("姓名", 2000, sure_from=0.9, seed=1)

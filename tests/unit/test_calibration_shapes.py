@@ -24,36 +24,26 @@ MEDQA = {
     "question": "A 23-year-old pregnant woman has burning on urination. What is the best treatment?",
     "answer": "Nitrofurantoin",
     "options": {"A": "Ampicillin", "B": "Ceftriaxone", "C": "Ciprofloxacin", "D": "Doxycycline", "E": "Nitrofurantoin"},
-    "meta_info": "step2&3",
     "answer_idx": "E",
 }
 MEDMCQA = {
     "id": "4e17-a",
     "question": "Low insulin to glucagon ratio is seen in all except:",
-    "opa": "Glycogen synthesis",
-    "opb": "Glycogen breakdown",
-    "opc": "Gluconeogenesis",
-    "opd": "Ketogenesis",
     "cop": 0,
-    "choice_type": "single",
     "subject_name": "Physiology",
-}
+} | {"opa": "Glycogen synthesis", "opb": "Glycogen breakdown", "opc": "Gluconeogenesis", "opd": "Ketogenesis"}
 PUBMEDQA = {
     "pubid": 21645374,
     "question": "Do mitochondria play a role in cell death?",
     "context": {"contexts": ["Leaves make holes.", "黄芪 was given to none."], "labels": ["BACKGROUND", "RESULTS"], "meshes": ["Apoptosis"]},
-    "long_answer": "They do.",
     "final_decision": "yes",
 }
 CMEXAM = {
     "Question": "患者水肿，面浮肢肿，腰以下为甚，首选的方剂是",
     "Options": "A 真武汤\nB 五皮饮\nC 越婢加术汤\nD 实脾饮\nE 己椒苈黄丸",
     "Answer": "A",
-    "Explanation": "略",
 }
 CMB = {
-    "exam_type": "医师考试",
-    "exam_class": "执业医师",
     "exam_subject": "口腔执业医师",
     "question": "患者，男性，11岁，低热两个月，可能患",
     "answer": "D",
@@ -141,16 +131,13 @@ class TestShapes:
 
     def test_pubmedqa_object_by_id(self, tmp_path):
         entry = {"QUESTION": "是否有效?", "CONTEXTS": ["Methods.", "Results."], "LABELS": [], "YEAR": "2011", "final_decision": "no"}
-        path = tmp_path / "ori_pqal.json"
-        path.write_text(json.dumps({"9488747": entry, "17208539": entry | {"final_decision": "yes"}}), encoding="utf-8")
-        found = read_set(path)
+        found = read_set(write(tmp_path / "ori_pqal.json", {"9488747": entry, "17208539": entry | {"final_decision": "yes"}}))
         assert found.shape == "PubMedQA"
         assert [(item.id, right(item), item.lang) for item in found.items] == [("9488747", "no", "zh"), ("17208539", "yes", "zh")]
         assert found.items[0].question == "Methods.\nResults.\n是否有效?"
 
     def test_pubmedqa_without_a_decision_names_the_entry(self, tmp_path):
-        path = tmp_path / "ori_pqau.json"
-        path.write_text(json.dumps({"14499029": {"QUESTION": "Is it?", "CONTEXTS": ["Yes."]}}), encoding="utf-8")
+        path = write(tmp_path / "ori_pqau.json", {"14499029": {"QUESTION": "Is it?", "CONTEXTS": ["Yes."]}})
         with pytest.raises(DataError, match=r"entry 14499029: the row is unlabelled \(final_decision"):
             read_items(path)
 
@@ -319,8 +306,7 @@ class TestFiles:
     def test_an_unknown_shape_lists_those_known(self, tmp_path):
         with pytest.raises(DataError, match="no known question set has the fields prompt, completion") as caught:
             read_items(write(tmp_path / "x.jsonl", [{"prompt": "p", "completion": "c"}]))
-        for name in ("GuardMed", "MedQA", "MedMCQA", "PubMedQA", "CMExam", "CMB", "CMMLU", "C-Eval", "KUAKE-QQR", "KUAKE-QTR", "KUAKE-QIC", "CHIP-CTC"):
-            assert name in str(caught.value)
+        assert all(f"{name} (" in str(caught.value) for name, _ in DOCUMENTED)
 
     def test_a_row_of_another_shape_names_its_line(self, tmp_path):
         with pytest.raises(DataError, match=r"mixed\.jsonl, line 2: the options"):
@@ -336,9 +322,7 @@ class TestFiles:
         path = tmp_path / "medqa.jsonl"
         path.write_text(json.dumps(MEDQA) + "\n\n" + json.dumps(MEDQA) + "\n", encoding="utf-8")
         assert [item.id for item in read_items(path)] == ["1", "3"]
-        path = tmp_path / "medqa.json"
-        path.write_text(json.dumps([MEDQA, MEDQA]), encoding="utf-8")
-        assert [item.id for item in read_items(path)] == ["1", "2"]
+        assert [item.id for item in read_items(write(tmp_path / "medqa.json", [MEDQA, MEDQA]))] == ["1", "2"]
 
     def test_gaps_of_a_table_are_absent(self, tmp_path):
         table = pyarrow.table({"id": [float("nan")], "question": ["Q?"], "A": ["x"], "B": ["y"], "C": ["z"], "D": [float("nan")], "answer": ["C"]})

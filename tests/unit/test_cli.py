@@ -129,6 +129,23 @@ def test_show_and_compare_read_artifacts(run, tmp_path):
     assert "in.jsonl" in told
 
 
+def test_entities_and_their_rule_hits(run, tmp_path):
+    generator = np.random.default_rng(2)
+    rows = []
+    for index in range(600):
+        confidence = float(generator.uniform(0.4, 1))
+        sources = ["locale_rule"] if index % 6 == 0 else ["ml"]
+        rows.append({"label": "NAME", "confidence": confidence, "correct": bool(generator.random() < confidence), "metadata": {"detector_sources": sources}})
+    out = tmp_path / "a.json"
+    code, _, told = run("calibrate", "--entities", jsonl(tmp_path / "in.jsonl", rows), "--out", out)
+    artifact = json.loads(out.read_text())
+    assert code == 0
+    assert "100 of 600 entities were found by rules alone" in told
+    assert artifact["score_source"] == "entity_confidence"
+    assert artifact["rows"] == {"fit": 250, "held_out": 250}
+    assert "NAME" in artifact["groups"]
+
+
 def test_a_group_with_too_few_rows_is_refused_by_name(run, tmp_path):
     generator = np.random.default_rng(1)
     scores = generator.random(500)
@@ -199,7 +216,7 @@ BAD = [
     (["ask", "", "--model", "reference"], 2, "prompt is empty"),
     (["ask", "hello", "--model", "nonesuch"], 2, "no model 'nonesuch'"),
     (["ask", "hello", "--model", "{dir}"], 2, "no config.json"),
-    (["calibrate", "--out", "{dir}/a.json"], 2, "either --records or --model"),
+    (["calibrate", "--out", "{dir}/a.json"], 2, "--records or --model or --entities"),
     (["calibrate", "--records", "{dir}/same.jsonl", "--out", "{dir}/a.json"], 2, "same label"),
     (["calibrate", "--records", "{dir}/few.jsonl", "--out", "{dir}/a.json"], 2, "at least 30"),
     (["audit", "nonesuch"], 2, "no audit 'nonesuch'"),
