@@ -113,7 +113,7 @@ class Shipped(nn.Module):
         self.register_buffer("levels", torch.tensor(levels))
         self.register_buffer("scale", torch.tensor(scale))
         places = embeddings.position_embeddings.weight[: LONGEST + 2] + embeddings.token_type_embeddings.weight[:1]
-        self.register_buffer("places", places.detach())
+        self.register_buffer("places", places.detach().half())
         with torch.no_grad():
             for layer in student.encoder.encoder.layer.modules():
                 if isinstance(layer, nn.Linear):
@@ -123,7 +123,7 @@ class Shipped(nn.Module):
         rows, length = pieces.shape
         blocks = self.levels[pieces].float().reshape(rows, length, -1, WORD_LEVELS[1])
         words = (blocks * self.scale[pieces].float()[..., None]).flatten(2)
-        states = self.student.encoder.embeddings.LayerNorm(words + self.places[:length])
+        states = self.student.encoder.embeddings.LayerNorm(words + self.places[:length].float())
         config = self.student.encoder.config
         for layer in self.student.encoder.encoder.layer:
             states = self._layer(layer, states, config.num_attention_heads)

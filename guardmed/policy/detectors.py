@@ -16,7 +16,7 @@ from guardmed.policy.dose import DoseFinder
 from guardmed.policy.intent import IntentModel
 from guardmed.policy.phi import find_identifiers
 from guardmed.policy.schema import Language, Localised
-from guardmed.text import Normalised, Span, language
+from guardmed.text import Normalised, Span, language, sentences
 
 if TYPE_CHECKING:
     from guardmed.models.base import LanguageModel
@@ -89,3 +89,19 @@ class Intent:
         """The whole text, or nothing."""
         over = self.over.get("zh" if language(text.text) == "zh" else "en", self.over["en"])
         return [Evidence(Span(0, len(text.text)))] if self.model.probability(text.text) > over else []
+
+
+@dataclass(frozen=True, slots=True)
+class Harmless:
+    """A sentence that means harm with less than a small probability; each sentence is read for itself.
+
+    A sentence that asks for harm therefore stays what it is beside others that don't.
+    """
+
+    model: IntentModel
+    under: Mapping[Language, float] = field(hash=False)
+
+    def find(self, text: Normalised) -> list[Evidence]:
+        """The sentences."""
+        under = self.under.get("zh" if language(text.text) == "zh" else "en", self.under["en"])
+        return [Evidence(span) for span in sentences(text.text) if self.model.probability(span.of(text.text)) < under]

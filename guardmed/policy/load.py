@@ -11,7 +11,7 @@ from guardmed.files import digest_value
 from guardmed.policy.intent import IntentModel
 from guardmed.policy.limits import DoseLimits
 from guardmed.policy.pinyin import PinyinTable
-from guardmed.policy.schema import Contacts, Manifest, Rule, RuleFile, Severity, Terms
+from guardmed.policy.schema import Contacts, Language, Manifest, Rule, RuleFile, Severity, Terms
 from guardmed.policy.spelling import Speller
 from guardmed.resources import data_folder
 
@@ -32,6 +32,8 @@ class Pack:
     pinyin : PinyinTable or None
     speller : Speller or None
     folder : Path
+    doubt : dict of language to float, or None
+        The manifest's own: a pack that extends another doubts only if it says so.
     """
 
     manifest: Manifest
@@ -43,6 +45,7 @@ class Pack:
     pinyin: PinyinTable | None
     speller: Speller | None
     folder: Path
+    doubt: dict[Language, float] | None = None
 
     @property
     def digest(self) -> str:
@@ -52,6 +55,7 @@ class Pack:
                 "rules": [rule.model_dump(mode="json") for rule in self.rules],
                 "terms": self.terms,
                 "contacts": self.contacts.model_dump(mode="json"),
+                "doubt": self.doubt,
                 "intent": self.intent.digest if self.intent else None,
                 "pinyin": self.pinyin.digest if self.pinyin else None,
                 "words": self.speller.digest if self.speller else None,
@@ -120,6 +124,7 @@ def load_pack(name: str | Path) -> Pack:
         pinyin=PinyinTable(pinyin_file) if pinyin_file.is_file() else None,
         speller=Speller(words_file) if words_file.is_file() else None,
         folder=folder,
+        doubt=manifest.doubt,
     )
 
 

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 from guardmed.decision import Decision, strictest
-from guardmed.errors import PolicyError
 from guardmed.files import digest_value
-from guardmed.policy.detectors import Backends, Detector, Doses, Evidence, Identifiers, Intent
+from guardmed.policy.compiled import CompiledRule, Compiler, Leaf, Node, leaves
+from guardmed.policy.detectors import Backends, Detector, Evidence, Intent
 from guardmed.policy.disguise import mended, readings
-from guardmed.policy.dose import DoseFinder
 from guardmed.policy.judge import Judge
 from guardmed.policy.load import Pack, load_packs
-from guardmed.policy.pattern import Matcher, Pattern, Phrasebook, any_of
+from guardmed.policy.pattern import Matcher, Pattern
 from guardmed.policy.phi import Identifier, find_identifiers, redact
-from guardmed.policy.schema import Condition, Localised, Rule, Scope, Severity, Stage
+from guardmed.policy.schema import Localised, Rule, Scope, Severity, Stage
 from guardmed.policy.similar import Similar
 from guardmed.text import Normalised, Span, clauses, language, sentences
-
-T = TypeVar("T")
-_MOST_WAYS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,51 +58,6 @@ class Verdict:
     hits: tuple[RuleHit, ...]
     identifiers: tuple[Identifier, ...]
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    """One look of a rule: a pattern of the matcher, by its index, or a detector."""
-
-    pattern: int = -1
-    detector: Detector | None = None
-
-
-@dataclass(frozen=True)
-class _Node:
-    """A compiled condition: everything in it must hold in one window."""
-
-    leaves: tuple[_Leaf, ...]
-    any_of: tuple[_Node, ...]
-    all_of: tuple[_Node, ...]
-    none_of: tuple[_Node, ...]
-
-    @cached_property
-    def _ways(self) -> tuple[int, ...]:
-        """Sets of patterns, a bit for each, of which one must be there whole for the condition to hold."""
-        ways = {sum({1 << leaf.pattern for leaf in self.leaves if leaf.detector is None})}
-        alternatives = {way for child in self.any_of for way in child._ways} or {0}
-        for more in (alternatives, *(child._ways for child in self.all_of)):
-            # Beyond a few, what is asked for less strictly is asked for faster.
-            ways = {way | other for way in ways for other in more} if len(ways) * len(more) <= _MOST_WAYS else ways
-        return tuple(ways)
-
-    def possible(self, patterns: int) -> bool:
-        """Whether it could hold where only these patterns could occur; cheap, and false for most rules."""
-        # any() over a generator would cost more than what it looks at.
-        for way in self._ways:  # noqa: SIM110
-            if way & patterns == way:
-                return True
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class _CompiledRule:
-    """A rule with its compiled conditions."""
-
-    rule: Rule
-    node: _Node
-    exempt: _Node | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +118,12 @@ class _Reading:
             self._found[detector] = detector.find(self.text)
         return self._found[detector]
 
-    def _spans(self, leaf: _Leaf, window: Span) -> list[Span]:
+    def _spans(self, leaf: Leaf, window: Span) -> list[Span]:
         if leaf.detector is None:
             return self.patterns.at(leaf.pattern, window)
         return [evidence.span for evidence in self.found(leaf.detector) if evidence.span.overlaps(window)]
 
-    def evidence(self, node: _Node, window: _Window) -> list[Span] | None:
+    def evidence(self, node: Node, window: _Window) -> list[Span] | None:
         """Where the condition holds in a window, or None where it does not."""
         if not node.possible(window.patterns):
             return None
@@ -225,12 +175,11 @@ class Policy:
         self._pinyin = next((pack.pinyin for pack in packs if pack.pinyin), None)
         self._speller = next((pack.speller for pack in packs if pack.speller), None)
         patterns: dict[Pattern, int] = {}
-        self._compiled: list[_CompiledRule] = []
+        self._compiled: list[CompiledRule] = []
         for pack in packs:
-            compiler = _Compiler(pack, self._backends, patterns)
+            compiler = Compiler(pack, self._backends, patterns)
             for rule in pack.rules:
-                node, exempt = compiler.node(rule.when), compiler.node(rule.exempt) if rule.exempt else None
-                self._compiled.append(_CompiledRule(rule, node, exempt))
+                self._compiled.append(CompiledRule(rule, compiler.node(rule.when), compiler.exempt(rule)))
         self._matcher = Matcher(patterns)
 
     @property
@@ -303,13 +252,13 @@ class Policy:
                 )
                 break
 
-    def _exempted(self, reading: _Reading, exempt: _Node, spans: list[Span]) -> bool:
+    def _exempted(self, reading: _Reading, exempt: Node, spans: list[Span]) -> bool:
         """An exemption reaches only the clauses that hold the evidence."""
         touched = [clause for clause in reading.clauses if any(span.overlaps(clause.span) for span in spans)]
         return any(reading.evidence(exempt, clause) is not None for clause in touched)
 
-    def _detail(self, reading: _Reading, node: _Node, window: Span, lang: str) -> str | None:
-        for leaf in _leaves(node):
+    def _detail(self, reading: _Reading, node: Node, window: Span, lang: str) -> str | None:
+        for leaf in leaves(node):
             if leaf.detector is not None:
                 for evidence in reading.found(leaf.detector):
                     if evidence.detail and evidence.span.overlaps(window):
@@ -336,49 +285,6 @@ class Policy:
         return f"{text}\n({detail})" if detail else text
 
 
-class _Compiler:
-    """Turns the conditions of one pack into nodes; rules share patterns, and the same one is searched for once."""
-
-    def __init__(self, pack: Pack, backends: Backends, patterns: dict[Pattern, int]) -> None:
-        self._pack = pack
-        self._backends = backends
-        self._patterns = patterns
-        self._phrases = Phrasebook(pack.terms)
-        self._doses = DoseFinder(pack.limits) if pack.limits else None
-
-    def node(self, condition: Condition) -> _Node:
-        children = ([self.node(child) for child in group] for group in (condition.any_of, condition.all_of, condition.none_of))
-        return _Node(tuple(self._leaves(condition)), *map(tuple, children))
-
-    def _leaves(self, condition: Condition) -> Iterator[_Leaf]:
-        if condition.phrase:
-            yield self._pattern(self._phrases.pattern(phrase) for by_language in condition.phrase.values() for phrase in by_language)
-        if condition.regex:
-            yield self._pattern(Pattern(regex) for by_language in condition.regex.values() for regex in by_language)
-        if condition.dose:
-            yield _Leaf(detector=Doses(self._given(self._doses, "checks doses", "Add a dose_limits.yaml."), condition.dose.times))
-        if condition.classifier:
-            mend = "Train one: python benchmarks/train_intent.py"
-            yield _Leaf(detector=Intent(self._given(self._pack.intent, "asks an intent model", mend), condition.classifier.over))
-        if condition.phi:
-            yield _Leaf(detector=Identifiers(condition.phi.labels))
-        if condition.similar:
-            encoder = self._given(self._backends.encoder, "compares with exemplars", "Name an encoder: --encoder FOLDER, or Backends(encoder=...).")
-            yield _Leaf(detector=Similar(encoder, condition.similar.exemplars, condition.similar.over))
-        if condition.judge:
-            judge = self._given(self._backends.judge, "asks a judge", "Name a model: --judge MODEL, or Backends(judge=...).")
-            yield _Leaf(detector=Judge(judge, tuple(condition.judge.question.items()), condition.judge.over))
-
-    def _given(self, part: T | None, does: str, mend: str) -> T:
-        """What a rule needs; a check that can't be made is an error, not a check that passed."""
-        if part is None:
-            raise PolicyError(f"A rule of the pack {self._pack.manifest.id} {does}, but nothing is there for it.", mend=mend)
-        return part
-
-    def _pattern(self, patterns: Iterable[Pattern]) -> _Leaf:
-        return _Leaf(pattern=self._patterns.setdefault(any_of(patterns), len(self._patterns)))
-
-
 def load_policy(spec: str, *, backends: Backends | None = None) -> Policy:
     """Compile the packs that a comma-separated list names.
 
@@ -388,12 +294,6 @@ def load_policy(spec: str, *, backends: Backends | None = None) -> Policy:
         A pack is unknown or broken.
     """
     return Policy(load_packs(spec), backends=backends)
-
-
-def _leaves(node: _Node) -> Iterator[_Leaf]:
-    yield from node.leaves
-    for child in (*node.any_of, *node.all_of):
-        yield from _leaves(child)
 
 
 def _in_language(texts: Localised, lang: str) -> str:

@@ -148,6 +148,11 @@ class Condition(Frozen):
             raise ValueError("a condition needs at least one of phrase, regex, dose, phi, classifier, similar, judge, any_of, all_of")
         return self
 
+    def only_words(self) -> bool:
+        """Whether nothing in the tree looks with anything but words."""
+        others = (self.dose, self.phi, self.classifier, self.similar, self.judge)
+        return all(other is None for other in others) and all(child.only_words() for child in (*self.any_of, *self.all_of))
+
     def has_none_of(self) -> bool:
         """Whether anything in the tree can suppress a hit."""
         return bool(self.none_of) or any(child.has_none_of() for child in (*self.any_of, *self.all_of))
@@ -179,6 +184,14 @@ class Rule(Frozen):
     reviewed: datetime.date
     tests: Tests
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the intent model may overrule it: it refuses requests by their words alone, and isn't critical.
+
+        What sends somebody to help is not: whoever is in danger means no harm.
+        """
+        return self.action is Decision.REFUSE and self.severity is not Severity.CRITICAL and self.stage is Stage.INPUT and self.when.only_words()
+
     @field_validator("action")
     @classmethod
     def _acts(cls, action: Decision) -> Decision:
@@ -198,6 +211,10 @@ class Rule(Frozen):
         if missing:
             raise ValueError(f"title and template must cover the same languages (differ in {', '.join(sorted(missing))})")
         return self
+
+
+MOST_DOUBT = 0.2
+"""Largest probability of harm under which a rule may be overruled."""
 
 
 class Change(Frozen):
@@ -225,6 +242,9 @@ class Manifest(Frozen):
         The pack whose rules all belong to this one too, with its word lists, contacts, limits and intent model.
     changes : tuple of Change
         Other actions for some of those rules; never for a critical one.
+    doubt : dict of language to float, optional
+        Rules that are open to doubt (:attr:`Rule.doubtful`) don't count in a sentence that the intent model holds
+        harmful with less than this probability. Not taken over from a pack that is extended.
     """
 
     schema_version: Literal[1]
@@ -236,6 +256,14 @@ class Manifest(Frozen):
     languages: tuple[Language, ...] = ("en", "zh")
     extends: Identifier | None = None
     changes: tuple[Change, ...] = ()
+    doubt: dict[Language, float] | None = None
+
+    @field_validator("doubt")
+    @classmethod
+    def _small(cls, doubt: dict[Language, float] | None) -> dict[Language, float] | None:
+        if doubt is not None and ("en" not in doubt or not all(0 < value <= MOST_DOUBT for value in doubt.values())):
+            raise ValueError(f"doubt needs at least en, and probabilities over 0 and at most {MOST_DOUBT}: only a sure model may overrule a rule")
+        return doubt
 
 
 class RuleFile(Frozen):
