@@ -103,5 +103,8 @@ class Harmless:
 
     def find(self, text: Normalised) -> list[Evidence]:
         """The sentences."""
-        under = self.under.get("zh" if language(text.text) == "zh" else "en", self.under["en"])
-        return [Evidence(span) for span in sentences(text.text) if self.model.probability(span.of(text.text)) < under]
+        return [Evidence(span) for span in sentences(text.text) if self.holds(span.of(text.text))]
+
+    def holds(self, sentence: str) -> bool:
+        """Whether one sentence is such; reading all of a long text for the sake of one would be slow."""
+        return self.model.probability(sentence) < self.under.get("zh" if language(sentence) == "zh" else "en", self.under["en"])

@@ -9,7 +9,7 @@ from functools import cached_property
 from guardmed.decision import Decision, strictest
 from guardmed.files import digest_value
 from guardmed.policy.compiled import CompiledRule, Compiler, Leaf, Node, leaves
-from guardmed.policy.detectors import Backends, Detector, Evidence, Intent
+from guardmed.policy.detectors import Backends, Detector, Evidence, Harmless, Intent
 from guardmed.policy.disguise import mended, readings
 from guardmed.policy.judge import Judge
 from guardmed.policy.load import Pack, load_packs
@@ -86,14 +86,16 @@ class _Reading:
         self._slight = slight
         self.patterns = matcher.read(text.text)
         self._found: dict[Detector, list[Evidence]] = {}
-        self._sentences = [span for span in sentences(text.text) if span.of(text.text) not in read]
+        self._lifted: dict[Span, bool] = {}
+        self._every_sentence = sentences(text.text)
+        self._sentences = [span for span in self._every_sentence if span.of(text.text) not in read]
         read.update(span.of(text.text) for span in self._sentences)
         self._windows: dict[Scope, list[_Window]] = {}
 
     @cached_property
     def clauses(self) -> list[_Window]:
         """Every clause, those of sentences judged before included."""
-        return self._placed(clause for sentence in sentences(self.text.text) for clause in clauses(self.text.text, sentence))
+        return self._placed(clause for sentence in self._every_sentence for clause in clauses(self.text.text, sentence))
 
     def windows(self, scope: Scope) -> list[_Window]:
         if scope not in self._windows:
@@ -121,7 +123,14 @@ class _Reading:
     def _spans(self, leaf: Leaf, window: Span) -> list[Span]:
         if leaf.detector is None:
             return self.patterns.at(leaf.pattern, window)
+        if isinstance(leaf.detector, Harmless):
+            return [span for span in self._every_sentence if span.overlaps(window) and self._harmless(leaf.detector, span)]
         return [evidence.span for evidence in self.found(leaf.detector) if evidence.span.overlaps(window)]
+
+    def _harmless(self, detector: Harmless, sentence: Span) -> bool:
+        if sentence not in self._lifted:
+            self._lifted[sentence] = detector.holds(sentence.of(self.text.text))
+        return self._lifted[sentence]
 
     def evidence(self, node: Node, window: _Window) -> list[Span] | None:
         """Where the condition holds in a window, or None where it does not."""

@@ -36,7 +36,7 @@ def actions(pack: Pack) -> dict[str, Decision]:
 
 def by_words(pack: Pack) -> Policy:
     """The pack without its intent model, whose verdicts a new training may change."""
-    return Policy([replace(pack, rules=tuple(rule for rule in pack.rules if rule.when.classifier is None))])
+    return Policy([replace(pack, rules=tuple(rule for rule in pack.rules if rule.when.classifier is None), doubt=None)])
 
 
 @pytest.fixture(scope="module")
