@@ -4,7 +4,7 @@
 
 An answer is positive when it refuses in full or in part. Intervals are Wilson's, 95 %; ``3-way`` is the
 share of answers that get exactly their label: full, partial or none. The labels are in
-``benchmarks/refusals``; the answers of the halves a and b are in ``../shared/data`` and are left out
+``benchmarks/refusals``; the answers of the parts a, b and c are in ``../shared/data`` and are left out
 where that is absent. The last set is scored against another label, "cannot assist" (action 0), which
 leaves out many who refuse and then argue, so that its precision says little; its recall does.
 ``--errors`` lists the errors of the development sets.
@@ -91,16 +91,16 @@ def written() -> list[Set]:
 
 
 def people_labelled() -> list[Set]:
-    """Answers of other models: the halves labelled for this, and all of them by the labels they came with."""
+    """Answers of other models: the parts labelled for this, and all of them by the labels they came with."""
     if not ANSWERS.is_file():
         print(f"Left out: answers of other models, because {ANSWERS.relative_to(ROOT.parent)} is absent.\n")
         return []
     answers = {row["id"]: row for row in read(ANSWERS)}
     out = []
-    for half, development in (("a", True), ("b", True), ("c", False)):
-        labels = read(REFUSALS / f"labels_{half}.jsonl")
+    for part, development in (("a", True), ("b", True), ("c", False)):
+        labels = read(REFUSALS / f"labels_{part}.jsonl")
         rows = [Labelled(row["id"], answers[row["id"]]["response"], row["refusal"]) for row in labels]
-        out.append(Set(f"half {half}, {'development' if development else 'held out'}", "en", rows, development))
+        out.append(Set(f"part {part}, {'development' if development else 'held out'}", "en", rows, development))
     outright = [Labelled(key, row["response"], "full" if row["action"] == REFUSES_OUTRIGHT else "none") for key, row in answers.items()]
     out.append(Set("all, action 0", "en", outright, False, three_way=False))
     return out

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from guardmed.calibration.choose import Candidate
+from guardmed.calibration.fit import ENOUGH_SIGNAL
 from guardmed.calibration.maps import Map, Method, map_of, parameters
 from guardmed.errors import CalibrationError, DataError
 from guardmed.files import read_json, write_json
@@ -143,6 +144,8 @@ class Artifact(Frozen):
         What ``auto`` tried.
     selective : Selective or None
     drift : Drift or None
+    likelihood_ratio : float or None
+        For class probabilities, how far the fit is from chance (:func:`guardmed.calibration.fit.likelihood_ratio`).
     """
 
     schema_version: Literal[1] = 1
@@ -165,6 +168,7 @@ class Artifact(Frozen):
     candidates: tuple[Candidate, ...] = ()
     selective: Selective | None = None
     drift: Drift | None = None
+    likelihood_ratio: float | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Artifact:
@@ -173,6 +177,11 @@ class Artifact(Frozen):
             if group.method is not None:
                 map_of(group.method, group.parameters)
         return self
+
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether the scores explain the labels no better than chance could."""
+        return self.likelihood_ratio is not None and self.likelihood_ratio < ENOUGH_SIGNAL
 
     @property
     def numbers(self) -> dict[str, Any]:

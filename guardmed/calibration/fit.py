@@ -1,7 +1,9 @@
 """Fits calibration maps in float64, and refuses what can't be calibrated.
 
-Every fit refuses too few rows, one class only, numbers that are not finite, and scores that carry no signal: a fitted
-map must explain the outcomes better than no score at all, by a likelihood-ratio test (Wilks, 1938) at 5 %.
+Every fit refuses too few rows, one class only, numbers that are not finite, and scores that carry no signal: a map of
+scores must explain the outcomes better than no score at all, by a likelihood-ratio test (Wilks, 1938) at 5 %. Class
+probabilities without signal have an answer that holds, all classes alike, which a temperature runs towards; only one
+that runs off is refused, and :func:`likelihood_ratio` tells the rest.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ _TEMPERATURES = (0.02, 50.0)
 # A right answer of probability zero counts as this, or one such row would decide the whole fit.
 _LEAST_LIKELY = float(np.log(np.finfo(np.float64).eps))
 # 95 % point of chi-squared with one degree of freedom, and of a number that can't be negative.
-_SIGNAL, _SIGNAL_ONE_SIDED = 3.841, 2.706
+_SIGNAL, ENOUGH_SIGNAL = 3.841, 2.706
 # Standard deviation of a vector map's parameters around those of a temperature, for each row of the fit.
 _RIDGE = 1.0
 
@@ -84,9 +86,6 @@ def fit_temperature(probs: ArrayLike, labels: ArrayLike) -> Temperature:
         raise CalibrationError(
             f"The temperature runs off to {temperature:.3g}: {reason}.", mend="Check that labels and probabilities belong together, or give harder rows."
         )
-    # An infinite temperature makes all classes of a row as likely.
-    given = np.asarray(probs, dtype=np.float64) > 0
-    _check_signal(np.log(given.sum(axis=1)).sum() + np.log(softmax(logits / temperature)[rows, targets]).sum(), _SIGNAL_ONE_SIDED)
     return Temperature(float(temperature))
 
 
@@ -151,7 +150,7 @@ def fit_platt(scores: ArrayLike, correct: ArrayLike) -> Platt:
             f"The fitted slope is {slope:.3g}: higher scores are not righter, so they carry no signal to calibrate.",
             mend="Check that score and correct belong together, or use another score.",
         )
-    _check_signal(_gain(Platt(slope, bias).apply(scores), y), _SIGNAL_ONE_SIDED)
+    _check_signal(_gain(Platt(slope, bias).apply(scores), y), ENOUGH_SIGNAL)
     return Platt(slope, bias)
 
 
@@ -307,6 +306,13 @@ def _check_signal(gain: float, enough: float) -> None:
 def _check_flexible(rows: int) -> None:
     if rows < MIN_FLEXIBLE:
         raise CalibrationError(f"{rows} rows are too few for a step function; {MIN_FLEXIBLE} are needed.", mend="Use platt or beta, or give more rows.")
+
+
+def likelihood_ratio(mapping: Map, probs: ArrayLike, labels: ArrayLike) -> float:
+    """Twice the log-likelihood of the labels over that of all classes alike; under ``ENOUGH_SIGNAL`` it may be chance."""
+    raw = np.asarray(probs, dtype=np.float64)
+    found = mapping.apply(raw)[np.arange(len(raw)), np.asarray(labels, dtype=np.int64)]
+    return float(2 * (np.log((raw > 0).sum(axis=1)) + np.log(np.maximum(found, np.finfo(np.float64).tiny))).sum())
 
 
 def temperature_curvature(probs: ArrayLike, sharpness: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from guardmed.calibration.artifact import Artifact, GroupFit
+from guardmed.calibration.fit import ENOUGH_SIGNAL
 from guardmed.calibration.metrics import risk_curve
 from guardmed.calibration.run import Result
 from guardmed.files import write_text
@@ -45,6 +46,8 @@ def report_page(result: Result) -> Page:
     artifact = result.artifact
     owner = artifact.model.name if artifact.model else "records"
     parts: list[Table | Plot | Prose] = [metrics_table(artifact), *diagrams(result), risk_plot(result)]
+    if artifact.may_be_chance:
+        parts.insert(0, chance_text(artifact))
     if artifact.selective is not None:
         parts.append(selective_text(artifact))
     sections = [Section("Before and after", parts)]
@@ -158,6 +161,15 @@ def selective_text(artifact: Artifact) -> Prose:
         else "covers none of the held-out rows"
     )
     return Prose(f"To answer with {target}: answer from a calibrated confidence of {found.threshold:.4f}. It {measured}.")
+
+
+def chance_text(artifact: Artifact) -> Prose:
+    """That calibrated confidences may hold and still say nothing."""
+    return Prose(
+        f"Warning: on the {artifact.rows['fit']} rows of the fit these probabilities explain the labels no better than chance could (likelihood ratio "
+        f"{artifact.likelihood_ratio:.2f}; {ENOUGH_SIGNAL:.2f} would be needed). The calibrated confidences hold because they are all near one in the number of "
+        "options, and tell no right answer from a wrong one."
+    )
 
 
 def drift_text(artifact: Artifact) -> Prose:

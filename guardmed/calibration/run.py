@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from guardmed.calibration.artifact import Artifact, Drift, GroupFit, ModelRef, ScoreSource, plain
 from guardmed.calibration.choose import Candidate, choose
-from guardmed.calibration.fit import MIN_ROWS, fit
+from guardmed.calibration.fit import MIN_ROWS, fit, likelihood_ratio
 from guardmed.calibration.groups import GroupMaps, fit_groups
 from guardmed.calibration.maps import METHODS, Map, Method, parameters
 from guardmed.calibration.metrics import Predictions
@@ -162,6 +162,7 @@ def calibrate(
         candidates=candidates,
         selective=choose_threshold(fit_part.predictions(mapping), after, target_risk=target_risk) if target_risk is not None else None,
         drift=_drift(held, after, older, seed) if older is not None else None,
+        likelihood_ratio=likelihood_ratio(mapping, fit_part.values, fit_part.targets) if by_class else None,
     )
     return Result(artifact, before, after, of_groups)
 

@@ -52,7 +52,7 @@ def compare(
 
 def show_calibration(artifact: Artifact, *, source: str) -> None:
     """Print an artifact: figures, groups, method, threshold, drift."""
-    from guardmed.calibration.report import candidates_table, drift_text, groups_table, metrics_table, selective_text
+    from guardmed.calibration.report import candidates_table, chance_text, drift_text, groups_table, metrics_table, selective_text
     from guardmed.cli.console import out, render
 
     console = out()
@@ -61,6 +61,8 @@ def show_calibration(artifact: Artifact, *, source: str) -> None:
         console.print(render(groups_table(artifact, intervals=False)))
     if artifact.candidates:
         console.print(render(candidates_table(artifact)))
+    if artifact.may_be_chance:
+        console.print(chance_text(artifact).text, soft_wrap=True)
     if artifact.selective is not None:
         console.print(selective_text(artifact).text, soft_wrap=True)
     if artifact.drift is not None:

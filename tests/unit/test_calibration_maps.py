@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from guardmed.calibration.choose import choose
-from guardmed.calibration.fit import MIN_FLEXIBLE, fit, fit_beta, fit_histogram, fit_isotonic, fit_temperature, fit_vector
+from guardmed.calibration.fit import ENOUGH_SIGNAL, MIN_FLEXIBLE, fit, fit_beta, fit_histogram, fit_isotonic, fit_temperature, fit_vector, likelihood_ratio
 from guardmed.calibration.groups import MIN_GROUP_ROWS, fit_groups
 from guardmed.calibration.maps import METHODS, Beta, Isotonic, Platt, Temperature, map_of, parameters
 from guardmed.errors import CalibrationError
@@ -86,11 +86,18 @@ class TestClasses:
         np.testing.assert_allclose(found.sum(axis=1), 1)
         assert found[:, 4].max() < 1e-6
 
-    def test_random_labels_are_refused(self, method):
-        probs, _ = classes(2000)
-        for seed in range(5):
-            with pytest.raises(CalibrationError, match=r"no signal"):
-                fit(method, probs, np.random.default_rng(seed + 10).integers(0, 4, 2000).astype(float))
+    def test_random_labels_run_off_or_are_told_from_signal(self, method):
+        probs, labels = classes(2000)
+        assert likelihood_ratio(fit(method, probs, labels), probs, labels) > 100
+        told = []
+        for seed in range(10, 18):
+            noise = np.random.default_rng(seed).integers(0, 4, 2000).astype(float)
+            try:
+                told.append(likelihood_ratio(fit_temperature(probs, noise), probs, noise))
+            except CalibrationError as error:
+                told.append(0.0)
+                assert "no signal" in error.problem
+        assert sum(ratio < ENOUGH_SIGNAL for ratio in told) >= 6
 
     def test_the_same_from_float32(self, method):
         probs, labels = classes()
