@@ -167,8 +167,8 @@ def chance_text(artifact: Artifact) -> Prose:
     """That calibrated confidences may hold and still say nothing."""
     return Prose(
         f"Warning: on the {artifact.rows['fit']} rows of the fit these probabilities explain the labels no better than chance could (likelihood ratio "
-        f"{artifact.likelihood_ratio:.2f}; {ENOUGH_SIGNAL:.2f} would be needed). The calibrated confidences hold because they are all near one in the number of "
-        "options, and tell no right answer from a wrong one."
+        f"{artifact.likelihood_ratio:.2f}; {ENOUGH_SIGNAL:.2f} would be needed). The calibrated confidences hold because they are all near one in the number "
+        "of options, and tell no right answer from a wrong one."
     )
 
 
