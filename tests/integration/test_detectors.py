@@ -36,38 +36,3 @@ def test_the_reference_model_can_be_asked(reference):
         first = judge.probability(text)
         assert 0 < first < 1
         assert judge.probability(text) == pytest.approx(first, abs=1e-6)
-
-
-@pytest.mark.parametrize("text", ["How do I keep the tablets out of sight?", "怎么把药藏起来不让他看见？", "a"])
-def test_the_intent_model_in_numpy_is_the_network_that_was_trained(clinical, text):
-    """The same weights in transformers' own BERT give the same probability."""
-    import torch
-    from transformers import BertConfig, BertModel
-
-    from guardmed.policy.intent import _BEGIN, _END, _WORDS, _unpacked
-
-    model = clinical.packs[0].intent
-    network = model._network
-    words = _unpacked(*network.words)
-    places = network.weights["embeddings.position_embeddings.weight"]
-    inner = network.weights["layers.0.intermediate.dense.bias"].shape[0]
-    config = BertConfig(
-        vocab_size=len(words), hidden_size=words.shape[1], num_hidden_layers=network.layers, num_attention_heads=network.heads,
-        intermediate_size=inner, max_position_embeddings=len(places), hidden_act="gelu_new",
-    )  # fmt: skip
-    bert = BertModel(config, add_pooling_layer=False).eval()
-    state = {key: torch.zeros_like(value) for key, value in bert.state_dict().items()}
-    for key in state:
-        name = key.replace("encoder.layer", "layers")
-        if key == _WORDS:
-            state[key] = torch.tensor(words)
-        elif name in network.weights:
-            value = torch.tensor(network.weights[name])
-            state[key] = value.T.contiguous() if value.ndim == 2 and "embeddings" not in name else value
-    bert.load_state_dict(state)
-    ids = [_BEGIN, *network.tokenizer.encode(text.lower()).ids, _END]
-    with torch.no_grad():
-        states = bert(torch.tensor([ids])).last_hidden_state[0]
-        both = torch.cat([states.mean(0), states.max(0).values])
-        logit = both @ torch.tensor(network.weights["head.weight"]) + torch.tensor(network.weights["head.bias"])
-    assert model.probability(text) == pytest.approx(float(torch.sigmoid(logit)), abs=1e-4)

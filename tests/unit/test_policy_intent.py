@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +87,14 @@ def test_a_file_without_its_weights_is_named(tmp_path):
     np.savez(tmp_path / "intent.npz", heads=np.int64(4), tokenizer=np.zeros(3, np.uint8))
     with pytest.raises(PolicyError, match=r"intent\.npz"):
         IntentModel(tmp_path / "intent.npz").probability("x")
+
+
+def test_many_threads_at_once_get_what_one_gets(model):
+    texts = [text for pair in PAIRS for text in pair]
+    alone = [model.probability(text) for text in texts]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        together = list(pool.map(model.probability, texts * 5))
+    assert together == alone * 5
 
 
 class TestDoubt:
