@@ -18,7 +18,8 @@ def choose_threshold(fitted: Predictions, held: Predictions, *, target_risk: flo
     At each of 20 coverages the risk of the most confident rows gets an upper Clopper-Pearson bound; the levels are
     divided by their number (Bonferroni), so that the chosen one holds although it was chosen (after Geifman and
     El-Yaniv, NeurIPS 2017, and Angelopoulos et al., arXiv:2110.01052). The calibration itself may be fitted on the
-    same rows: a rising map does not change which rows are the most confident.
+    same rows: a rising map does not change which rows are the most confident. A histogram need not rise, nor a vector
+    map; for these the bound is a little hopeful, and the held-out risk is what counts.
 
     Parameters
     ----------

@@ -146,7 +146,7 @@ class TestSelective:
         assert artifact.selective.risk == pytest.approx(1 - held.targets[answered].mean())  # type: ignore[union-attr]
 
 
-class TestRefusals:
+class TestWhatRowsMayBe:
     def test_rows_padded_with_zeros(self) -> None:
         rows = class_rows()
         padded = Rows(np.hstack([rows.values, np.zeros((400, 1))]), rows.targets)
