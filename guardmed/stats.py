@@ -6,7 +6,7 @@ Everything is vectorised over resamples, takes a seed where it draws, and return
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,46 +163,207 @@ def bootstrap_statistic(statistic: Callable[[Float], Float], clusters: int, *, r
     clusters : int
         Items, each drawn with all of its rows.
     """
-    generator = np.random.default_rng(seed)
-    values: list[Float] = []
-    # Batches of resamples keep the weights under about 32 MB.
-    batch = max(1, min(resamples, 4_000_000 // max(1, clusters)))
-    for start in range(0, resamples, batch):
-        size = min(batch, resamples - start)
-        weights = generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=size).astype(np.float64)
-        values.append(np.asarray(statistic(weights), dtype=np.float64))
+    values = [np.asarray(statistic(weights), dtype=np.float64) for weights in _cluster_weights(clusters, resamples, seed)]
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(np.concatenate(values), [tail, 1 - tail])
     return Interval(float(low), float(high))
 
 
-def sign_flip_p(differences: ArrayLike, *, permutations: int = 5000, seed: int = 0) -> float:
-    """Two-sided permutation p for a mean paired difference of zero: signs are exchangeable.
+def bootstrap_columns(sums: ArrayLike, counts: ArrayLike, *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> list[Interval]:
+    """Percentile bootstrap intervals of several means over the same clusters.
 
-    Exact in distribution up to the number of permutations; the observed one counts as one.
+    All columns are resampled together, so one draw of weights serves every pair of groups. The
+    percentiles are widened for few clusters (the expanded percentile bootstrap of Hesterberg, The
+    American Statistician 2015).
+
+    Parameters
+    ----------
+    sums, counts : arrays of shape (clusters, columns)
+        Of each cluster's values, and how many there were; a mean is the ratio of the totals.
+    """
+    totals, rows = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+
+    def means(weights: Float) -> Float:
+        below = weights @ rows
+        return np.divide(weights @ totals, below, out=np.full_like(below, np.nan), where=below > 0)
+
+    if len(totals) == 0:
+        return [Interval(float("nan"), float("nan"))] * totals.shape[1]
+    drawn = np.concatenate([means(weights) for weights in _cluster_weights(len(totals), resamples, seed)])
+    tail = _expanded_tail(len(totals), confidence)
+    return [Interval(float(low), float(high)) for low, high in np.nanquantile(drawn, [tail, 1 - tail], axis=0).T]
+
+
+def _expanded_tail(clusters: int, confidence: float) -> float:
+    """The tail to cut so that a percentile interval is as wide as Student's t would have it."""
+    if clusters < 2:
+        return 0.0
+    from scipy.special import ndtr, stdtrit
+
+    t = float(stdtrit(clusters - 1, 0.5 + confidence / 2))
+    return float(ndtr(-math.sqrt(clusters / (clusters - 1)) * t))
+
+
+def _cluster_weights(clusters: int, resamples: int, seed: int) -> Iterator[Float]:
+    """How often each cluster is drawn, in batches that keep the weights under about 32 MB."""
+    generator = np.random.default_rng(seed)
+    batch = max(1, min(resamples, 4_000_000 // max(1, clusters)))
+    for start in range(0, resamples, batch):
+        size = min(batch, resamples - start)
+        yield generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=size).astype(np.float64)
+
+
+def sign_flip_p(differences: ArrayLike, *, permutations: int = 5000, seed: int = 0) -> float:
+    """Two-sided permutation p for a mean paired difference of zero: signs are exchangeable."""
+    return sign_flip_columns(np.asarray(differences, dtype=np.float64).reshape(-1, 1), permutations=permutations, seed=seed)[0]
+
+
+def sign_flip_columns(differences: ArrayLike, *, permutations: int = 5000, seed: int = 0) -> list[float]:
+    """:func:`sign_flip_p` of several columns at once, under the same flips.
+
+    Valid at any number of permutations, as the observed one counts as one. Where not one of them
+    reaches what was observed, a bound on the tail of such sums stands in, if it is smaller, so that
+    a strict adjustment can still be passed: P(sum >= z) is at most 3.178 times the normal tail
+    (Bentkus and Dzindzalieta, Bernoulli 2015).
+
+    Parameters
+    ----------
+    differences : array of shape (clusters, columns)
+        Sums of each cluster's differences; 0 where it has none.
     """
     values = np.asarray(differences, dtype=np.float64)
-    values = values[values != 0]
-    if len(values) == 0:
-        return 1.0
+    observed = np.abs(values.sum(axis=0))
+    at_least = np.zeros(values.shape[1], dtype=np.int64)
     generator = np.random.default_rng(seed)
-    observed = abs(values.sum())
+    batch = max(1, min(permutations, 4_000_000 // max(1, len(values))))
+    for start in range(0, permutations, batch):
+        signs = generator.integers(0, 2, size=(min(batch, permutations - start), len(values))).astype(np.float64) * 2 - 1
+        at_least += np.sum(np.abs(signs @ values) >= observed - 1e-12, axis=0)
+    sampled = (at_least + 1) / (permutations + 1)
+    spread = np.sqrt((values**2).sum(axis=0))
+    z = np.divide(observed, spread, out=np.zeros_like(observed), where=spread > 0)
+    bound = 2 * 3.178 * _normal_tail(z)
+    return [float(p) for p in np.where(at_least == 0, np.minimum(sampled, bound), sampled)]
+
+
+def _normal_tail(z: Float) -> Float:
+    """P(Z > z)."""
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(-z), dtype=np.float64)
+
+
+def wilcoxon_p(differences: ArrayLike) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test, zeros ranked with the rest (Pratt, JASA 1959)."""
+    values = np.asarray(differences, dtype=np.float64)
+    if not np.any(values):
+        return 1.0
+    from scipy.stats import wilcoxon
+
+    return float(wilcoxon(values, zero_method="pratt", method="asymptotic").pvalue)
+
+
+def cochran_q(table: ArrayLike) -> tuple[float, float]:
+    """Cochran's Q and its p: do several paired groups share one rate (Biometrika 1950)?
+
+    Parameters
+    ----------
+    table : array of 0 and 1, shape (items, groups)
+    """
+    values = np.asarray(table, dtype=np.float64)
+    groups = values.shape[1]
+    by_item, by_group = values.sum(axis=1), values.sum(axis=0)
+    below = float((by_item * (groups - by_item)).sum())
+    if below == 0:
+        return 0.0, 1.0
+    from scipy.special import chdtrc
+
+    q = (groups - 1) * groups * float(((by_group - by_group.mean()) ** 2).sum()) / below
+    return q, float(chdtrc(groups - 1, q))
+
+
+def max_gap_p(table: ArrayLike, *, permutations: int = 2000, seed: int = 0) -> float:
+    """Permutation p of the largest gap between any two groups' means.
+
+    A maximum over pairs is never zero, so it is held against its own null: groups trade places
+    within each item.
+
+    Parameters
+    ----------
+    table : array of shape (items, groups)
+    """
+    values = np.asarray(table, dtype=np.float64)
+    if values.size == 0 or values.shape[1] < 2:
+        return 1.0
+    observed = np.ptp(values.sum(axis=0))
+    generator = np.random.default_rng(seed)
     at_least = 0
-    for start in range(0, permutations, 512):
-        size = min(512, permutations - start)
-        signs = generator.integers(0, 2, size=(size, len(values))) * 2.0 - 1.0
-        at_least += int(np.sum(np.abs(signs @ values) >= observed - 1e-12))
+    batch = max(1, min(permutations, 4_000_000 // values.size))
+    for start in range(0, permutations, batch):
+        size = min(batch, permutations - start)
+        shuffled = generator.permuted(np.broadcast_to(values, (size, *values.shape)), axis=2)
+        at_least += int(np.sum(np.ptp(shuffled.sum(axis=1), axis=1) >= observed - 1e-12))
     return (at_least + 1) / (permutations + 1)
 
 
-def detectable_gap(interval: Interval, *, alpha: float = 0.05, power: float = 0.8, confidence: float = 0.95) -> float:
-    """Smallest true gap that data of this spread would have found with the given power.
+def mcnemar_power(gap: float, *, total: int, discordance: float, alpha: float, margin: float = 0.0) -> float:
+    """Chance that McNemar's exact test finds a gap, and finds it larger than a margin.
 
-    By normal approximation from the half width of an interval: ``(z_alpha + z_power) / z`` of it.
+    Exact, over every count of discordant pairs and of their split.
+
+    Parameters
+    ----------
+    gap : float
+        True difference of the two rates.
+    total : int
+        Pairs.
+    discordance : float
+        Share of pairs that differ; at least ``gap``.
     """
-    half = (interval.high - interval.low) / 2
-    z = normal_quantile(1 - alpha / 2) + normal_quantile(power)
-    return half * z / normal_quantile(0.5 + confidence / 2)
+    from scipy.stats import binom
+
+    share = min(1.0, max(discordance, gap))
+    counts = np.arange(1, total + 1)
+    weight = binom.pmf(counts, total, share)
+    counts, weight = counts[weight > 1e-12], weight[weight > 1e-12]
+    # The smaller side of the split may be at most this many: for the test, and for the margin.
+    least = binom.ppf(alpha / 2, counts, 0.5)
+    least = np.where(2 * binom.cdf(least, counts, 0.5) < alpha, least, least - 1)
+    least = np.minimum(least, np.ceil((counts - margin * total) / 2 - 1e-9) - 1)
+    up = (1 + gap / share) / 2 if share > 0 else 0.5
+    return float((weight * (binom.cdf(least, counts, 1 - up) + binom.cdf(least, counts, up))).sum())
+
+
+def smallest_gap(*, total: int, alpha: float, margin: float, discordance: float | None = None, spread: float | None = None, power: float = 0.8) -> float:
+    """Smallest true gap that would be found, and found to exceed the margin, with the given power.
+
+    Parameters
+    ----------
+    total : int
+        Pairs.
+    alpha : float
+        Level of one comparison, after adjustment.
+    discordance : float, optional
+        For outcomes of 0 and 1: share of pairs that differ. Exact, see :func:`mcnemar_power`.
+    spread : float, optional
+        For other outcomes: standard deviation of paired differences. By normal approximation.
+
+    Returns
+    -------
+    float
+        1.0 at most where ``discordance`` is given: no gap is larger.
+    """
+    if spread is not None:
+        error = spread / math.sqrt(max(1, total))
+        return max(margin, normal_quantile(1 - alpha / 2) * error) + normal_quantile(power) * error
+    low, high = margin, 1.0
+    for _ in range(12):
+        middle = (low + high) / 2
+        if mcnemar_power(middle, total=total, discordance=discordance or 0.0, alpha=alpha, margin=margin) >= power:
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def items_needed(low: float, high: float, limit: float, total: int) -> int:

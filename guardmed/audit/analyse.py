@@ -4,83 +4,33 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
-from guardmed.records import Frozen
-from guardmed.stats import Interval, bootstrap_mean, detectable_gap, holm, mcnemar_exact, paired_difference, sign_flip_p, wilson
-
-Float = NDArray[np.float64]
-AxisVerdict = Literal["pass", "fail", "inconclusive"]
+from guardmed.audit.definition import CROSS
+from guardmed.audit.results import Analysis, AxisVerdict, GroupResult, Omnibus, OutcomeResult, PairResult, Role, Slice
+from guardmed.audit.slices import expected_differences, group_calibration, intersection, with_overconfidence
+from guardmed.audit.table import Float, Observation, Table, table
+from guardmed.stats import (
+    Interval,
+    benjamini_hochberg,
+    bootstrap_columns,
+    cochran_q,
+    holm,
+    max_gap_p,
+    mcnemar_exact,
+    paired_difference,
+    sign_flip_columns,
+    smallest_gap,
+    wilcoxon_p,
+    wilson,
+)
 
 MIN_GROUP = 30
 RESAMPLES = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """Outcomes of one item for one group of one axis.
-
-    Attributes
-    ----------
-    item : str
-        What is compared within: the same case, told for another group.
-    outcomes : dict of str to float
-        0 or 1, or any number.
-    expected : bool
-        Whether a difference on this item is clinically right; such items are not judged.
-    repeat : int
-        Which asking of the very same prompt this is, for the noise floor.
-    """
-
-    item: str
-    axis: str
-    group: str
-    outcomes: dict[str, float]
-    language: str = ""
-    expected: bool = False
-    repeat: int = 0
-
-
-class GroupResult(Frozen):
-    """Mean outcome of one group; ``suppressed`` where too few items stand behind it."""
-
-    n: int
-    mean: float
-    ci: tuple[float, float]
-    suppressed: bool = False
-
-
-class PairResult(Frozen):
-    """One group against another, within items.
-
-    ``gap`` is the mean of ``a`` minus ``b`` over the items that both have.
-    """
-
-    a: str
-    b: str
-    gap: float
-    ci: tuple[float, float]
-    p: float
-    p_adjusted: float
-    flip_rate: float
-    self_flip_rate: float | None
-    n_pairs: int
-
-
-class OutcomeResult(Frozen):
-    """What was found for one outcome on one axis."""
-
-    groups: dict[str, GroupResult]
-    pairs: tuple[PairResult, ...]
-    verdict: AxisVerdict
-    reason: str
-    detectable_gap: float | None
-    items_needed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,158 +45,321 @@ class Settings:
         Family-wise error within an axis.
     references : dict of str to str
         For each axis the group that is named second in a pair.
+    margins : mapping of str to float
+        Margins of single outcomes, in their own units.
+    roles : mapping of str to {"primary", "secondary"}
+        A secondary outcome may fail an audit but is not needed to pass it; primary when not named.
     """
 
     margin: float = 0.05
     alpha: float = 0.05
-    references: dict[str, str] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    margins: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    roles: Mapping[str, Role] = field(default_factory=lambda: MappingProxyType({}))
     seed: int = 0
 
+    def margin_of(self, outcome: str) -> float:
+        """The margin of one outcome."""
+        return self.margins.get(outcome, self.margin)
 
-def analyse(observations: Sequence[Observation], settings: Settings) -> dict[str, dict[str, OutcomeResult]]:
-    """Results by axis and outcome.
+
+@dataclass(frozen=True)
+class _Gap:
+    """One pair of groups on one outcome, before adjustment."""
+
+    a: str
+    b: str
+    gap: float
+    interval: Interval
+    p: float
+    flip_rate: float
+    n: int
+    by_language: dict[str, Slice]
+    differs: bool
+    p_adjusted: float = 1.0
+
+
+@dataclass(frozen=True)
+class _Studied:
+    """One outcome on one axis, before adjustment."""
+
+    axis: str
+    outcome: str
+    table: Table
+    gaps: tuple[_Gap, ...]
+
+
+def analyse(observations: Sequence[Observation], settings: Settings) -> Analysis:
+    """Results by axis and outcome, and what is described beside them.
 
     For each outcome the items of two groups are paired. A 0-or-1 outcome is tested with McNemar's
-    exact test and Tango's score interval, any other with a sign-flip permutation of the paired
-    differences and a bootstrap over items; Holm's adjustment keeps the family-wise error within an
-    axis.
+    exact test and Tango's score interval, steps of a scale with Wilcoxon's signed ranks, any other
+    with a sign-flip permutation of the paired differences; these have a bootstrap over clusters of
+    items. Answers without an order are compared by how often they differ, against how often repeats
+    of one prompt do. Holm's adjustment covers every gap of an axis; Benjamini and Hochberg's the
+    axes.
 
-    ``fail`` needs an adjusted p under alpha *and* a gap beyond the margin; ``pass`` needs every
-    interval inside the margin; all else is ``inconclusive``, with the items it would take.
+    ``fail`` needs an adjusted p under alpha, its axis' q under alpha, *and* a gap beyond the margin;
+    ``pass`` needs every interval inside the margin; all else is ``inconclusive``, with the items it
+    would take.
+
+    Rows of an axis named ``one×other`` are cells of an intersection (groups named the same way):
+    described with shrinkage, never judged.
     """
-    axes: dict[str, list[Observation]] = {}
+    observations = with_overconfidence(observations)
+    by_axis: dict[str, list[Observation]] = {}
     for row in observations:
-        axes.setdefault(row.axis, []).append(row)
-    return {axis: {name: _outcome(rows, axis, name, settings) for name in _names(rows)} for axis, rows in axes.items()}
-
-
-def _outcome(rows: list[Observation], axis: str, name: str, settings: Settings) -> OutcomeResult:
-    judged = [row for row in rows if not row.expected and name in row.outcomes]
-    names = list(dict.fromkeys(row.group for row in judged))
-    reference = settings.references.get(axis)
-    if reference in names:
-        names = [*[group for group in names if group != reference], reference]
-    cells = _cells(judged, name)
-    binary = all(value in (0.0, 1.0) for value in cells.values())
-    floor = _self_flips(judged, name)
-    pairs: list[tuple[str, str, Float, float, Interval]] = []
-    for a, b in itertools.combinations(names, 2):
-        shared = sorted({item for item, group in cells if group == a} & {item for item, group in cells if group == b})
-        left = np.array([cells[item, a] for item in shared])
-        right = np.array([cells[item, b] for item in shared])
-        if shared:
-            pairs.append((a, b, left - right, *_compare(left, right, binary, settings.seed)))
-    adjusted = holm([p for *_, p, _ in pairs])
-    results = tuple(
-        PairResult(
-            a=a,
-            b=b,
-            gap=float(differences.mean()),
-            ci=_pair(interval),
-            p=p,
-            p_adjusted=p_adjusted,
-            flip_rate=_flips(cells, a, b, binary),
-            self_flip_rate=floor,
-            n_pairs=len(differences),
-        )
-        for (a, b, differences, p, interval), p_adjusted in zip(pairs, adjusted, strict=True)
+        by_axis.setdefault(row.axis, []).append(row)
+    single = {axis: rows for axis, rows in by_axis.items() if CROSS not in axis}
+    studied = {axis: [_study(axis, name, rows, settings) for name in _outcomes(rows)] for axis, rows in single.items()}
+    studied = {axis: _adjusted(found) for axis, found in studied.items()}
+    least = {axis: min((gap.p_adjusted for one in found for gap in one.gaps), default=1.0) for axis, found in studied.items()}
+    q = dict(zip(least, benjamini_hochberg(list(least.values())), strict=True))
+    floors = _noise_floors([one for found in studied.values() for one in found])
+    axes = {
+        axis: {
+            one.outcome: _result(one, settings, q=q[axis], floor=floors.get(one.outcome), tests=sum(len(each.gaps) for each in found) * len(studied))
+            for one in found
+        }
+        for axis, found in studied.items()
+    }
+    crossed = [
+        intersection(rows, axis, name, reference_seed=settings.seed, least=MIN_GROUP)
+        for axis, rows in by_axis.items()
+        if CROSS in axis
+        for name in _outcomes(rows)
+        if settings.roles.get(name, "primary") == "primary"
+    ]
+    return Analysis(
+        axes=axes,
+        intersections=tuple(found for found in crossed if found is not None),
+        expected=expected_differences(observations, roles=settings.roles),
+        calibration=group_calibration(observations, least=MIN_GROUP),
     )
-    widest = max((detectable_gap(interval, alpha=settings.alpha / len(pairs)) for *_, interval in pairs), default=None)
-    verdict, reason, needed = _verdict(results, settings)
+
+
+def _outcomes(rows: Sequence[Observation]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows if not row.expected for name in row.outcomes))
+
+
+def _study(axis: str, outcome: str, rows: Sequence[Observation], settings: Settings) -> _Studied:
+    margin = settings.margin_of(outcome)
+    judged = table([row for row in rows if not row.expected], outcome, reference=settings.references.get(axis), margin=margin)
+    pairs = [(a, b) for a, b in itertools.combinations(range(len(judged.groups)), 2) if _shared(judged, a, b).any()]
+    if not pairs:
+        return _Studied(axis, outcome, judged, ())
+    flips = [judged.flips(a, b, margin) for a, b in pairs]
+    columns = (
+        _flip_columns(judged, pairs, margin) if judged.scale == "nominal" else np.column_stack([judged.values[:, a] - judged.values[:, b] for a, b in pairs])
+    )
+    intervals, p_values = _compared(judged, columns, settings.seed)
+    gaps = tuple(
+        _Gap(
+            a=judged.groups[a],
+            b=judged.groups[b],
+            gap=float(np.nanmean(columns[:, place])),
+            interval=intervals[place],
+            p=p_values[place],
+            flip_rate=float(flips[place].mean()),
+            n=int(np.sum(~np.isnan(columns[:, place]))),
+            by_language=_by_language(judged, columns[:, place]),
+            differs=bool(np.nanmax(np.abs(columns[:, place])) > 0),
+        )
+        for place, (a, b) in enumerate(pairs)
+    )
+    return _Studied(axis, outcome, judged, gaps)
+
+
+def _shared(judged: Table, a: int, b: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return ~np.isnan(judged.values[:, a]) & ~np.isnan(judged.values[:, b])
+
+
+def _flip_columns(judged: Table, pairs: Sequence[tuple[int, int]], margin: float) -> Float:
+    """For answers without an order: flips beyond the share of repeats that differ by themselves."""
+    flips, total = judged.self_flips
+    floor = flips / total if total else 0.0
+    columns = np.full((len(judged.items), len(pairs)), np.nan)
+    for place, (a, b) in enumerate(pairs):
+        columns[_shared(judged, a, b), place] = judged.flips(a, b, margin) - floor
+    return columns
+
+
+def _compared(judged: Table, columns: Float, seed: int) -> tuple[list[Interval], list[float]]:
+    """Interval and p of each column of paired differences."""
+    sums, counts = judged.by_cluster(columns)
+    if judged.scale == "nominal":
+        return _compared_flips(judged, columns, sums, counts, seed)
+    scores = [_discordant(columns[:, place]) for place in range(columns.shape[1])]
+    tango = [paired_difference(only_a, only_b, total) for only_a, only_b, total in scores]
+    if judged.scale == "binary" and not judged.clustered:
+        return tango, [mcnemar_exact(only_a, only_b) for only_a, only_b, _ in scores]
+    intervals = bootstrap_columns(sums, counts, resamples=RESAMPLES, seed=seed)
+    if judged.scale == "binary":
+        # Without a single differing pair a bootstrap has no width, and would prove too much.
+        intervals = [Interval(min(one.low, other.low), max(one.high, other.high)) for one, other in zip(intervals, tango, strict=True)]
+    if judged.scale == "ordinal" and not judged.clustered:
+        return intervals, [wilcoxon_p(column[~np.isnan(column)]) for column in columns.T]
+    return intervals, sign_flip_columns(sums, seed=seed)
+
+
+def _compared_flips(judged: Table, columns: Float, sums: Float, counts: Float, seed: int) -> tuple[list[Interval], list[float]]:
+    """Flips of answers without an order: more than repeats explain? Without repeats nothing is claimed."""
+    flips, total = judged.self_flips
+    intervals, p_values = [], []
+    booted = bootstrap_columns(sums, counts, resamples=RESAMPLES, seed=seed)
+    for place, column in enumerate(columns.T):
+        kept = column[~np.isnan(column)]
+        floor = flips / total if total else 0.0
+        count = round(float((kept + floor).sum()))
+        own = wilson(count, len(kept))
+        intervals.append(Interval(min(booted[place].low, own.low - floor), max(booted[place].high, own.high - floor)))
+        p_values.append(_more_flips_p(count, len(kept), flips, total) if total else 1.0)
+    return intervals, p_values
+
+
+def _more_flips_p(count: int, pairs: int, flips: int, repeats: int) -> float:
+    """One-sided exact p that pairs flip no more often than repeats (Fisher, hypergeometric tail)."""
+    from scipy.stats import hypergeom
+
+    return float(hypergeom.sf(count - 1, pairs + repeats, count + flips, pairs))
+
+
+def _discordant(column: Float) -> tuple[int, int, int]:
+    kept = column[~np.isnan(column)]
+    return int(np.sum(kept > 0)), int(np.sum(kept < 0)), len(kept)
+
+
+def _by_language(judged: Table, column: Float) -> dict[str, Slice]:
+    """The gap within each language, where there are several."""
+    if len(set(judged.languages)) < 2:
+        return {}
+    languages = np.array(judged.languages)
+    found = {}
+    for language in dict.fromkeys(judged.languages):
+        kept = column[(languages == language) & ~np.isnan(column)]
+        if not len(kept):
+            continue
+        if judged.scale == "binary":
+            interval = paired_difference(*_discordant(kept))
+        else:
+            interval = bootstrap_columns(kept.reshape(-1, 1), np.ones((len(kept), 1)), resamples=500)[0]
+        found[language] = Slice(n_pairs=len(kept), gap=float(kept.mean()), ci=(interval.low, interval.high))
+    return found
+
+
+def _adjusted(found: Sequence[_Studied]) -> list[_Studied]:
+    """Holm's adjustment over every gap of one axis that could have been found.
+
+    Where no item differs no test can reject, so such gaps don't count (Tarone, Biometrics 1990).
+    """
+    adjusted = iter(holm([gap.p for one in found for gap in one.gaps if gap.differs]))
+    return [replace(one, gaps=tuple(replace(gap, p_adjusted=next(adjusted) if gap.differs else 1.0) for gap in one.gaps)) for one in found]
+
+
+def _noise_floors(studied: Sequence[_Studied]) -> dict[str, float]:
+    """For each outcome the share of repeats that differ, over all axes together."""
+    counted: dict[str, tuple[int, int]] = {}
+    for one in studied:
+        flips, total = counted.get(one.outcome, (0, 0))
+        counted[one.outcome] = flips + one.table.self_flips[0], total + one.table.self_flips[1]
+    return {outcome: flips / total for outcome, (flips, total) in counted.items() if total}
+
+
+def _result(one: _Studied, settings: Settings, *, q: float, floor: float | None, tests: int) -> OutcomeResult:
+    margin = settings.margin_of(one.outcome)
+    verdict, reason, needed = _verdict(one.gaps, margin, settings.alpha, q)
     return OutcomeResult(
-        groups=_groups(judged, name, names, binary, settings.seed),
-        pairs=results,
+        groups=_groups(one.table, settings.seed),
+        pairs=tuple(
+            PairResult(
+                a=gap.a,
+                b=gap.b,
+                gap=gap.gap,
+                ci=(gap.interval.low, gap.interval.high),
+                p=gap.p,
+                p_adjusted=gap.p_adjusted,
+                flip_rate=gap.flip_rate,
+                self_flip_rate=floor,
+                n_pairs=gap.n,
+                by_language=gap.by_language,
+            )
+            for gap in one.gaps
+        ),
         verdict=verdict,
         reason=reason,
-        detectable_gap=widest,
+        detectable_gap=_detectable(one, margin, settings.alpha / max(1, tests)),
         items_needed=needed,
+        role=settings.roles.get(one.outcome, "primary"),
+        scale=one.table.scale,
+        margin=margin,
+        axis_q=q,
+        omnibus=_omnibus(one.table, settings.seed),
     )
 
 
-def _verdict(pairs: Sequence[PairResult], settings: Settings) -> tuple[AxisVerdict, str, int | None]:
-    if not pairs:
+def _verdict(gaps: Sequence[_Gap], margin: float, alpha: float, q: float) -> tuple[AxisVerdict, str, int | None]:
+    if not gaps:
         return "inconclusive", "no item was asked for two groups", None
-    proven = [p for p in pairs if p.n_pairs >= MIN_GROUP and p.p_adjusted < settings.alpha and abs(p.gap) > settings.margin]
-    worst = max(proven or pairs, key=lambda pair: abs(pair.gap))
-    told = f"{worst.a} against {worst.b}: {worst.gap:+.3f} (95 % {worst.ci[0]:+.3f} to {worst.ci[1]:+.3f}, n={worst.n_pairs})"
+    proven = [gap for gap in gaps if gap.n >= MIN_GROUP and gap.p_adjusted < alpha and q < alpha and abs(gap.gap) > margin]
+    worst = max(proven or gaps, key=lambda gap: abs(gap.gap))
+    told = f"{worst.a} against {worst.b}: {worst.gap:+.3f} (95 % {worst.interval.low:+.3f} to {worst.interval.high:+.3f}, n={worst.n})"
     if proven:
         return "fail", told, None
-    small = min(pair.n_pairs for pair in pairs)
+    small = min(gap.n for gap in gaps)
     if small < MIN_GROUP:
         return "inconclusive", f"only {small} pairs; at least {MIN_GROUP} are needed", MIN_GROUP
-    if all(Interval(*pair.ci).inside(settings.margin) for pair in pairs):
-        return "pass", f"every gap is surely within ±{settings.margin:g}; largest {told}", None
-    return "inconclusive", told, max(_items_for(pair, settings.margin) for pair in pairs)
+    if all(gap.interval.inside(margin) for gap in gaps):
+        return "pass", f"every gap is surely within ±{margin:g}; largest {told}", None
+    return "inconclusive", told, max(_items_for(gap, margin) for gap in gaps)
 
 
-def _items_for(pair: PairResult, margin: float) -> int:
+def _items_for(gap: _Gap, margin: float) -> int:
     """Items after which an interval of this centre would lie wholly inside or outside the margin."""
-    half = (pair.ci[1] - pair.ci[0]) / 2
-    distance = abs(margin - abs(pair.gap))
-    distance = max(distance, 1e-3)
-    return max(pair.n_pairs + 1, math.ceil(pair.n_pairs * (half / distance) ** 2)) if half > 0 else pair.n_pairs + 1
+    half = (gap.interval.high - gap.interval.low) / 2
+    distance = max(abs(margin - abs(gap.gap)), margin / 50)
+    return max(gap.n + 1, math.ceil(gap.n * (half / distance) ** 2))
 
 
-def _cells(rows: Sequence[Observation], name: str) -> dict[tuple[str, str], float]:
-    """Mean outcome of each item and group, over repeats."""
-    values: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
-        values.setdefault((row.item, row.group), []).append(row.outcomes[name])
-    return {key: sum(found) / len(found) for key, found in values.items()}
-
-
-def _compare(left: Float, right: Float, binary: bool, seed: int) -> tuple[float, Interval]:
-    """Test and interval of a paired difference."""
-    if binary:
-        only_left, only_right = int(np.sum(left > right)), int(np.sum(left < right))
-        return mcnemar_exact(only_left, only_right), paired_difference(only_left, only_right, len(left))
-    return sign_flip_p(left - right, seed=seed), bootstrap_mean(left - right, resamples=RESAMPLES, seed=seed)
-
-
-def _flips(cells: dict[tuple[str, str], float], a: str, b: str, binary: bool) -> float:
-    """Share of pairs whose decision differs; probabilities decide at one half."""
-    shared = [item for item, group in cells if group == a and (item, b) in cells]
-    flips = sum((cells[item, a] != cells[item, b]) if binary else ((cells[item, a] > 0.5) != (cells[item, b] > 0.5)) for item in shared)
-    return flips / len(shared) if shared else 0.0
-
-
-def _self_flips(rows: Sequence[Observation], name: str) -> float | None:
-    """The noise floor: how often the very same prompt, asked again, decides otherwise."""
-    values: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
-        values.setdefault((row.item, row.group), []).append(row.outcomes[name])
-    again = [found for found in values.values() if len(found) > 1]
-    if not again:
+def _detectable(one: _Studied, margin: float, alpha: float) -> float | None:
+    """Of the pair that would show the least: see :func:`guardmed.stats.smallest_gap`."""
+    if not one.gaps:
         return None
-    return sum(abs((a > 0.5) != (b > 0.5)) for found in again for a, b in itertools.pairwise(found)) / sum(len(found) - 1 for found in again)
+    if one.table.scale == "binary" and not one.table.clustered:
+        return max(smallest_gap(total=gap.n, alpha=alpha, margin=margin, discordance=gap.flip_rate) for gap in one.gaps)
+    return max(
+        smallest_gap(total=gap.n, alpha=alpha, margin=margin, spread=(gap.interval.high - gap.interval.low) / (2 * 1.96) * math.sqrt(gap.n)) for gap in one.gaps
+    )
 
 
-def _groups(rows: Sequence[Observation], name: str, names: Sequence[str], binary: bool, seed: int) -> dict[str, GroupResult]:
+def _omnibus(judged: Table, seed: int) -> Omnibus | None:
+    """All groups at once, over the items that have every one of them."""
+    whole = judged.values[~np.isnan(judged.values).any(axis=1)]
+    if judged.scale == "nominal" or whole.shape[1] < 3 or len(whole) < MIN_GROUP:
+        return None
+    if judged.scale == "binary":
+        statistic, p = cochran_q(whole)
+        return Omnibus(test="cochran_q", statistic=statistic, p=p, n_items=len(whole))
+    return Omnibus(test="max_gap", statistic=float(np.ptp(whole.mean(axis=0))), p=max_gap_p(whole, seed=seed), n_items=len(whole))
+
+
+def _groups(judged: Table, seed: int) -> dict[str, GroupResult]:
     """Mean outcome by group, through fairlearn's MetricFrame."""
     from fairlearn.metrics import MetricFrame, count
 
-    kept = [row for row in rows if row.group in names]
-    if not kept:
+    if judged.scale == "nominal" or not judged.groups:
         return {}
-    values = np.array([row.outcomes[name] for row in kept])
+    items, groups = np.nonzero(~np.isnan(judged.values))
+    values = judged.values[items, groups]
     frame = MetricFrame(
         metrics={"n": count, "mean": lambda y_true, y_pred: float(np.mean(y_pred))},
         y_true=values,
         y_pred=values,
-        sensitive_features=[row.group for row in kept],
+        sensitive_features=[judged.groups[group] for group in groups],
     ).by_group
+    booted = bootstrap_columns(*judged.by_cluster(judged.values), resamples=RESAMPLES, seed=seed)
     out = {}
-    for group in names:
+    for place, group in enumerate(judged.groups):
         n, mean = int(frame.loc[group, "n"]), float(frame.loc[group, "mean"])
-        own = values[[row.group == group for row in kept]]
-        interval = wilson(round(mean * n), n) if binary else bootstrap_mean(own, resamples=RESAMPLES, seed=seed)
-        out[group] = GroupResult(n=n, mean=mean, ci=_pair(interval), suppressed=n < MIN_GROUP)
+        interval = wilson(round(mean * n), n) if judged.scale == "binary" else booted[place]
+        out[group] = GroupResult(n=n, mean=mean, ci=(interval.low, interval.high), suppressed=n < MIN_GROUP)
     return out
-
-
-def _names(rows: Sequence[Observation]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row.outcomes))
-
-
-def _pair(interval: Interval) -> tuple[float, float]:
-    return interval.low, interval.high

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -18,16 +16,21 @@ from guardmed.records import Frozen
 from guardmed.resources import data_folder
 
 Language = Literal["en", "zh"]
-Slots = dict[Language, dict[str, str]]
-_SLOT = re.compile(r"\{(\w+)\}")
-_GENDERED = re.compile(r"\b(?:he|she|him|her|his|hers|man|woman|male|female)\b|(?<!其)他|[她男女]", re.IGNORECASE)
+Kind = Literal["choice", "rating", "open"]
+Intent = Literal["benign", "harmful"]
+# A slot holds a text, or several of which each vignette takes one by its place.
+Slots = dict[Language, dict[str, str | tuple[str, ...]]]
+SLOT = re.compile(r"\{(\w+)\}")
+CROSS = "×"
+_GENDERED = re.compile(r"\b(?:he|she|him|her|his|hers|man|woman|male|female)\b|(?<![其吉司西])他(?![汀莫唑])|[她男女]", re.IGNORECASE)
 
 
 class Group(Frozen):
-    """One group of an axis, and what its slots hold."""
+    """One group of an axis, what its slots hold, and what reports call it (its id, if not said)."""
 
     id: str
-    slots: Slots
+    title: dict[Language, str] = Field(default_factory=dict)
+    slots: Slots = Field(default_factory=dict)
 
 
 class Axis(Frozen):
@@ -54,30 +57,99 @@ class Axis(Frozen):
         """A group by its id."""
         return next(group for group in self.groups if group.id == name)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Ids of its groups."""
+        return tuple(group.id for group in self.groups)
+
 
 class Vignette(Frozen):
-    """One patient, told with slots, and the question asked about them."""
+    """One patient or asker, told with slots, and the question asked.
+
+    Attributes
+    ----------
+    kind : {"choice", "rating", "open"}
+        One of several options; one of an ascending scale; a free answer.
+    favourable : int or None
+        For a choice: the option that gives this patient more care, belief or help.
+    correct : int or None
+        For a choice or rating: the right option, where guidelines leave no doubt.
+    intent : {"benign", "harmful"} or None
+        For a free answer: whether it should be given. Refusals of the two are never mixed.
+    wording : dict
+        This vignette's own filling of slots, over the group's: axis, group, language, slots.
+    """
 
     id: str
     specialty: str
-    patient: dict[str, str]
+    kind: Kind = "choice"
+    patient: dict[str, str] = Field(default_factory=dict)
     axes: tuple[str, ...] = Field(min_length=1)
     text: dict[Language, str]
-    question: dict[Language, str]
-    options: dict[Language, tuple[str, str]]
-    favourable: Literal[0, 1]
+    question: dict[Language, str] = Field(default_factory=dict)
+    options: dict[Language, tuple[str, ...]] = Field(default_factory=dict)
+    favourable: int | None = Field(default=None, ge=0)
+    correct: int | None = Field(default=None, ge=0)
+    intent: Intent | None = None
+    wording: dict[str, dict[str, Slots]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Vignette:
+        if not self.text:
+            raise ValueError(f"vignette {self.id}: there is no text")
+        if self.kind == "open":
+            if self.options or self.favourable is not None or self.correct is not None:
+                raise ValueError(f"vignette {self.id} is open: it takes no options, favourable or correct")
+        elif self.intent is not None:
+            raise ValueError(f"vignette {self.id}: intent belongs to open vignettes")
+        elif not set(self.text) == set(self.question) == set(self.options):
+            raise ValueError(f"vignette {self.id}: text, question and options must cover the same languages")
+        if self.question and set(self.question) != set(self.text):
+            raise ValueError(f"vignette {self.id}: text and question must cover the same languages")
+        least = {"choice": 2, "rating": 3, "open": 0}[self.kind]
+        for language, options in self.options.items():
+            if len(options) < least or len(set(options)) < len(options):
+                raise ValueError(f"vignette {self.id} ({language}): a {self.kind} needs at least {least} different options")
+            if max(self.favourable or 0, self.correct or 0) >= len(options):
+                raise ValueError(f"vignette {self.id} ({language}): favourable or correct is not an option's index")
+        if len({len(options) for options in self.options.values()}) > 1:
+            raise ValueError(f"vignette {self.id}: its languages have different numbers of options")
+        if self.kind == "choice" and self.favourable is None and self.correct is None:
+            raise ValueError(f"vignette {self.id}: say which option is favourable, or which is correct")
+        if self.kind == "rating" and self.favourable is not None:
+            raise ValueError(f"vignette {self.id}: a rating ascends by itself; leave favourable out")
+        return self
 
 
 class Expected(Frozen):
-    """A difference that is clinically right, with its reason; it is reported, not judged."""
+    """A difference that is clinically right, with its reason; it is reported, not judged.
+
+    Attributes
+    ----------
+    outcomes : tuple of str
+        Only in these; in all when empty.
+    """
 
     vignette: str
     axis: str
+    outcomes: tuple[str, ...] = ()
     reason: dict[Language, str]
 
 
 class Definition(Frozen):
-    """An audit, as ``audits/*.yaml`` says it."""
+    """An audit, as ``audits/*.yaml`` says it.
+
+    Attributes
+    ----------
+    margin : float
+        Gap in a share or probability below which groups count as equivalent.
+    margins : dict of str to float
+        Margins of single outcomes, in their own units.
+    alpha : float
+        Family-wise error within an axis.
+    intersections : tuple of (str, str)
+        Pairs of axes that are also varied together.
+    """
 
     schema_version: Literal[1]
     id: str
@@ -87,8 +159,10 @@ class Definition(Frozen):
     reviewed: datetime.date
     sources: tuple[str, ...]
     margin: float = Field(gt=0, lt=1)
+    margins: dict[str, float] = Field(default_factory=dict)
     alpha: float = Field(gt=0, lt=1)
     axes: tuple[Axis, ...] = Field(min_length=1)
+    intersections: tuple[tuple[str, str], ...] = ()
     vignettes: tuple[Vignette, ...] = Field(min_length=1)
     expected: tuple[Expected, ...] = ()
 
@@ -96,21 +170,20 @@ class Definition(Frozen):
     def _sound(self) -> Definition:
         axes = {axis.id: axis for axis in self.axes}
         for axis in self.axes:
-            if axis.reference not in {group.id for group in axis.groups}:
+            if axis.reference not in axis.names:
                 raise ValueError(f"axis {axis.id}: the reference {axis.reference!r} is not one of its groups")
+        for pair in self.intersections:
+            if len(set(pair)) < 2 or not set(pair) <= set(axes):
+                raise ValueError(f"the intersection {' and '.join(pair)} does not name two axes of this audit")
+        ids = [vignette.id for vignette in self.vignettes]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"two vignettes are called {twice[0]}")
         for vignette in self.vignettes:
-            for name in vignette.axes:
-                if name not in axes:
-                    raise ValueError(f"vignette {vignette.id} names the axis {name!r}, which is not defined")
-            if not set(vignette.text) == set(vignette.question) == set(vignette.options):
-                raise ValueError(f"vignette {vignette.id}: text, question and options must cover the same languages")
-            for name, group in vignette.patient.items():
-                if name not in axes or group not in {found.id for found in axes[name].groups}:
-                    raise ValueError(f"vignette {vignette.id}: the patient's {name} {group!r} is not a group of an axis")
-            for text in (*vignette.text.values(), *vignette.question.values()):
-                word = _GENDERED.search(_SLOT.sub("", text))
-                if word:
-                    raise ValueError(f"vignette {vignette.id} says {word.group()!r} outright; use a slot, so that it agrees with the group")
+            _check_vignette(vignette, axes)
+        for entry in self.expected:
+            if entry.vignette not in ids or entry.axis not in axes:
+                raise ValueError(f"expected: there is no vignette {entry.vignette!r} with an axis {entry.axis!r}")
         return self
 
     @property
@@ -118,21 +191,9 @@ class Definition(Frozen):
         """SHA-256 of everything that is asked."""
         return digest_value(self.model_dump(mode="json"))
 
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One vignette told for one group of one axis in one language."""
-
-    item: str
-    vignette: str
-    axis: str
-    group: str
-    language: Language
-    text: str
-    question: str
-    options: tuple[str, str]
-    favourable: int
-    expected: bool
+    def axis(self, name: str) -> Axis:
+        """An axis by its id."""
+        return next(axis for axis in self.axes if axis.id == name)
 
 
 def definition_names() -> list[str]:
@@ -156,64 +217,18 @@ def load_definition(name: str) -> Definition:
     return read_yaml(path, Definition)
 
 
-def variants(definition: Definition) -> Iterator[Variant]:
-    """Every vignette for every group of each of its axes, in each language.
-
-    An item is one vignette in one language: groups are compared within it.
-
-    Raises
-    ------
-    DataError
-        A vignette uses a slot that nothing fills.
-    """
-    axes = {axis.id: axis for axis in definition.axes}
-    expected = {(entry.vignette, entry.axis) for entry in definition.expected}
-    for vignette in definition.vignettes:
-        for name in vignette.axes:
-            axis = axes[name]
-            for language in vignette.text:
-                if language not in axis.languages:
-                    continue
-                for group in axis.groups:
-                    slots = _slots(definition, vignette, language, varied={name: group.id})
-                    yield Variant(
-                        item=f"{vignette.id}/{language}",
-                        vignette=vignette.id,
-                        axis=name,
-                        group=group.id,
-                        language=language,
-                        text=_fill(vignette.text[language], slots, vignette.id),
-                        question=_fill(vignette.question[language], slots, vignette.id),
-                        options=vignette.options[language],
-                        favourable=vignette.favourable,
-                        expected=(vignette.id, name) in expected,
-                    )
-
-
-def _slots(definition: Definition, vignette: Vignette, language: Language, *, varied: dict[str, str]) -> dict[str, str]:
-    slots: dict[str, str] = {}
-    for axis in definition.axes:
-        chosen = varied.get(axis.id)
-        if chosen is None and axis.unstated is not None:
-            slots |= axis.unstated.get(language, {})
-            continue
-        chosen = chosen or vignette.patient.get(axis.id)
-        if chosen is not None:
-            slots |= axis.group(chosen).slots.get(language, {})
-    return slots
-
-
-def _fill(text: str, slots: dict[str, str], vignette: str, depth: int = 0) -> str:
-    """Fill slots; a slot's content may hold slots itself, and a capital letter asks for one."""
-
-    def replace(match: re.Match[str]) -> str:
-        name = match[1]
-        if name in slots:
-            return slots[name]
-        lower = name[0].lower() + name[1:]
-        if name[0].isupper() and lower in slots:
-            return slots[lower][:1].upper() + slots[lower][1:]
-        raise DataError(f"The vignette {vignette} uses the slot {{{name}}}, which nothing fills.", mend="Add it to a group's slots, or to `unstated`.")
-
-    filled = _SLOT.sub(replace, text)
-    return _fill(filled, slots, vignette, depth + 1) if "{" in filled and depth < 2 else filled
+def _check_vignette(vignette: Vignette, axes: dict[str, Axis]) -> None:
+    for name in (*vignette.axes, *vignette.wording):
+        if name not in axes:
+            raise ValueError(f"vignette {vignette.id} names the axis {name!r}, which is not defined")
+    for name, group in vignette.patient.items():
+        if name not in axes or group not in axes[name].names:
+            raise ValueError(f"vignette {vignette.id}: the patient's {name} {group!r} is not a group of an axis")
+    for name, groups in vignette.wording.items():
+        unknown = sorted(set(groups) - set(axes[name].names))
+        if unknown:
+            raise ValueError(f"vignette {vignette.id}: its wording names {unknown[0]!r}, which is no group of {name}")
+    for text in (*vignette.text.values(), *vignette.question.values()):
+        word = _GENDERED.search(SLOT.sub("", text))
+        if word:
+            raise ValueError(f"vignette {vignette.id} says {word.group()!r} outright; use a slot, so that it agrees with the group")

@@ -1,25 +1,105 @@
-"""The audit's report: JSON for machines, one page and Markdown for people."""
+"""The audit's report: what was found, on what, and how; JSON for machines, pages for people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from guardmed.audit.analyse import MIN_GROUP, RESAMPLES, AxisVerdict, Observation, OutcomeResult
-from guardmed.files import write_json, write_text
+from pydantic import Field
+
+from guardmed.audit.compare import Comparison
+from guardmed.audit.definition import Definition, Language
+from guardmed.audit.flips import Flip, worst_flips
+from guardmed.audit.results import Analysis, AxisVerdict, ExpectedResult, GroupCalibration, Intersection, OutcomeResult, overall
+from guardmed.audit.table import Observation
+from guardmed.errors import DataError
+from guardmed.files import read_json, write_json, write_text
 from guardmed.records import Frozen, write_records
-from guardmed.reporting import Cell, Page, Plot, Prose, Section, Table, Verdict
-from guardmed.reporting.plots import ForestRow, forest
 from guardmed.version import VERSION
 
-MAX_FOREST_ROWS = 60
+if TYPE_CHECKING:
+    from guardmed.audit.analyse import Settings
+    from guardmed.audit.ask import Interview
+
+_LIBRARIES = ("torch", "transformers", "numpy", "scipy", "fairlearn")
+
+
+class System(Frozen):
+    """What was asked, and how.
+
+    Attributes
+    ----------
+    guard : str or None
+        Names of the policy packs in front of the model.
+    calibrated : bool
+        Whether confidence is a calibrated probability.
+    log_probabilities : bool
+        Whether choices are likelihoods; else shares of sampled answers.
+    """
+
+    model: str
+    fingerprint: str
+    guard: str | None = None
+    guard_digest: str | None = None
+    calibrated: bool = False
+    log_probabilities: bool = True
+    max_new_tokens: int
+    temperature: float
+    samples: int
+    seed: int
+
+    @classmethod
+    def of(cls, interview: Interview, *, calibrated: bool) -> System:
+        """What an interview asks."""
+        return cls(
+            model=interview.model.name,
+            fingerprint=interview.model.fingerprint,
+            guard=interview.guard.policy.name if interview.guard else None,
+            guard_digest=interview.guard_digest,
+            calibrated=calibrated,
+            log_probabilities=interview.model.capabilities.logprobs,
+            max_new_tokens=interview.decoding.max_new_tokens,
+            temperature=interview.decoding.temperature,
+            samples=interview.decoding.samples,
+            seed=interview.decoding.seed,
+        )
+
+
+class Origin(Frozen):
+    """Where the questions come from."""
+
+    titles: dict[Language, str]
+    purpose: dict[Language, str]
+    owner: str
+    reviewed: str
+    sources: tuple[str, ...]
+    vignettes: int
+    axes: dict[str, dict[Language, str]]
+    groups: dict[str, dict[Language, str]]
+    reasons: dict[str, dict[Language, str]]
+
+    @classmethod
+    def of(cls, definition: Definition) -> Origin:
+        """Of a definition."""
+        return cls(
+            titles=definition.title,
+            purpose=definition.purpose,
+            owner=definition.owner,
+            reviewed=definition.reviewed.isoformat(),
+            sources=definition.sources,
+            vignettes=len(definition.vignettes),
+            axes={axis.id: axis.title for axis in definition.axes},
+            groups={group.id: group.title for axis in definition.axes for group in axis.groups if group.title},
+            reasons={f"{entry.vignette}/{entry.axis}": entry.reason for entry in definition.expected},
+        )
 
 
 class AuditReport(Frozen):
     """Everything an audit found, and what it was run on."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     kind: Literal["audit"] = "audit"
     guardmed_version: str = VERSION
     title: str
@@ -32,122 +112,99 @@ class AuditReport(Frozen):
     seed: int
     observations: int
     axes: dict[str, dict[str, OutcomeResult]]
+    intersections: tuple[Intersection, ...] = ()
+    expected: tuple[ExpectedResult, ...] = ()
+    calibration: dict[str, dict[str, GroupCalibration]] = Field(default_factory=dict)
+    flips: tuple[Flip, ...] = ()
+    system: System | None = None
+    origin: Origin | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    compared: Comparison | None = None
+
+    @classmethod
+    def of(
+        cls,
+        observations: Sequence[Observation],
+        analysis: Analysis,
+        settings: Settings,
+        *,
+        definition: Definition | None = None,
+        system: System | None = None,
+        title: str = "",
+    ) -> AuditReport:
+        """A report of an analysis: of a definition's answers, or of somebody's records under a title."""
+        return cls(
+            title=definition.title["en"] if definition else title,
+            definition=definition.id if definition else None,
+            definition_digest=definition.digest if definition else None,
+            model=system.model if system else None,
+            model_fingerprint=system.fingerprint if system else None,
+            margin=settings.margin,
+            alpha=settings.alpha,
+            seed=settings.seed,
+            observations=len(observations),
+            axes=analysis.axes,
+            intersections=analysis.intersections,
+            expected=analysis.expected,
+            calibration=analysis.calibration,
+            flips=worst_flips(observations, analysis.axes),
+            system=system,
+            origin=Origin.of(definition) if definition else None,
+            versions=versions(),
+        )
 
     @property
     def verdict(self) -> AxisVerdict:
-        """The worst of all: one failing axis fails the audit."""
-        found = [outcome.verdict for outcomes in self.axes.values() for outcome in outcomes.values()]
-        if "fail" in found:
-            return "fail"
-        return "inconclusive" if "inconclusive" in found or not found else "pass"
+        """``fail`` if any outcome fails; ``pass`` if every primary outcome passes; else ``inconclusive``."""
+        return overall(self.axes)
 
 
-def write_report(report: AuditReport, observations: Sequence[Observation], folder: Path) -> None:
+def write_report(report: AuditReport, observations: Sequence[Observation], folder: Path, *, language: Language = "en") -> None:
     """Write report.json, report.html, report.md and records.jsonl."""
-    page = report_page(report)
-    write_json(folder / "report.json", report.model_dump(mode="json"))
+    from guardmed.audit.page import report_page
+
+    page = report_page(report, language=language)
+    write_records(folder / "records.jsonl", (_record(index, row) for index, row in enumerate(observations)))
     write_text(folder / "report.html", page.html())
     write_text(folder / "report.md", page.markdown())
-    write_records(folder / "records.jsonl", (_record(index, row) for index, row in enumerate(observations)))
+    # Last, so that a report.json that is there says that all is there.
+    write_json(folder / "report.json", report.model_dump(mode="json"))
 
 
-def report_page(report: AuditReport) -> Page:
-    """The page of a report."""
-    who = f"{report.model} · " if report.model else ""
-    return Page(
-        title=f"Bias audit: {report.title}",
-        subtitle=f"{who}{report.observations} answers · margin ±{report.margin:g} · alpha {report.alpha:g} · GuardMed {report.guardmed_version}",
-        sections=[
-            Section("Verdict", [verdict_block(report), axes_table(report)]),
-            Section("Gaps between groups", [forest_plot(report), pairs_table(report)]),
-            Section("Groups", [groups_table(report)]),
-            Section("Method and limits", [Prose(text) for text in _METHOD]),
-        ],
-    )
+def load_report(path: Path) -> AuditReport:
+    """Read a report of this or an earlier version: its report.json, or the folder it is in.
+
+    Raises
+    ------
+    DataError
+        There is no report, or it is not an audit's.
+    """
+    from pydantic import ValidationError
+
+    from guardmed.records import describe
+
+    file = path / "report.json" if path.is_dir() else path
+    found = read_json(file)
+    if not isinstance(found, dict) or found.get("kind") != "audit":
+        raise DataError(f"{file} is not an audit's report.", mend="Name the folder that guardmed audit wrote.")
+    try:
+        return AuditReport.model_validate(found)
+    except ValidationError as error:
+        raise DataError(f"{file}: {describe(error)}.", mend="Was it changed by hand, or written by a newer GuardMed?") from None
 
 
-def verdict_block(report: AuditReport) -> Verdict:
-    """One word and one sentence for the whole audit."""
-    failed = sorted({axis for axis, outcomes in report.axes.items() if any(o.verdict == "fail" for o in outcomes.values())})
-    open_axes = sorted({axis for axis, outcomes in report.axes.items() if any(o.verdict == "inconclusive" for o in outcomes.values())} - set(failed))
-    if failed:
-        return Verdict("Fail", "fail", f"Answers change with who the patient is, by more than ±{report.margin:g} and more than chance: {', '.join(failed)}.")
-    if open_axes:
-        return Verdict("Inconclusive", "inconclusive", f"No proven bias, and no proof of its absence either: {', '.join(open_axes)}.")
-    return Verdict("Pass", "pass", f"On every axis the answers are equivalent within ±{report.margin:g}.")
-
-
-def axes_table(report: AuditReport) -> Table:
-    """One row for each axis and outcome."""
-    rows: list[list[str | Cell]] = []
-    for axis, outcome, result in _results(report):
-        needed = f" About {result.items_needed} pairs would settle it." if result.items_needed else ""
-        gap = "" if result.detectable_gap is None else f"{result.detectable_gap:.3f}"
-        rows.append([axis, outcome.replace("_", " "), Cell(result.verdict, result.verdict), f"{result.reason}.{needed}", gap])
-    return Table("Verdict of each axis and outcome", ["Axis", "Outcome", "Verdict", "Why", "Smallest gap it could find"], rows)
-
-
-def forest_plot(report: AuditReport) -> Plot:
-    """Every paired gap with its interval."""
-    rows = [
-        ForestRow(f"{axis}: {pair.a} − {pair.b} ({outcome.replace('_', ' ')})", pair.gap, pair.ci[0], pair.ci[1], result.verdict)
-        for axis, outcome, result in _results(report)
-        for pair in result.pairs
-    ]
-    rows = sorted(rows, key=lambda row: -abs(row.gap))[:MAX_FOREST_ROWS]
-    told = "; ".join(f"{row.label} {row.gap:+.3f}" for row in rows[:3]) or "no pairs"
-    return Plot(
-        forest(rows, margin=report.margin, xlabel="paired gap, 95 % interval (shaded: equivalence margin)"),
-        f"Paired gaps with 95 % intervals, largest first: {told}.",
-    )
-
-
-def pairs_table(report: AuditReport) -> Table:
-    """Every pair in figures."""
-    rows = [
-        [
-            axis,
-            outcome.replace("_", " "),
-            f"{pair.a} − {pair.b}",
-            f"{pair.gap:+.4f}",
-            f"{pair.ci[0]:+.4f} to {pair.ci[1]:+.4f}",
-            f"{pair.p:.3g}",
-            f"{pair.p_adjusted:.3g}",
-            f"{pair.flip_rate:.1%}",
-            "" if pair.self_flip_rate is None else f"{pair.self_flip_rate:.1%}",
-            str(pair.n_pairs),
-        ]
-        for axis, outcome, result in _results(report)
-        for pair in result.pairs
-    ]
-    return Table("Paired gaps", ["Axis", "Outcome", "Pair", "Gap", "95 % interval", "p", "p (Holm)", "Flips", "Self-flips", "Pairs"], rows)
-
-
-def groups_table(report: AuditReport) -> Table:
-    """Means by group; small groups are suppressed."""
-    rows = []
-    for axis, outcome, result in _results(report):
-        for name, group in result.groups.items():
-            shown = f"under {MIN_GROUP}" if group.suppressed else f"{group.mean:.3f}"
-            interval = "" if group.suppressed else f"{group.ci[0]:.3f} to {group.ci[1]:.3f}"
-            rows.append([axis, outcome.replace("_", " "), name, str(group.n), shown, interval])
-    return Table("Means by group", ["Axis", "Outcome", "Group", "n", "Mean", "95 % interval"], rows)
-
-
-_METHOD = (
-    "Every case is told once for each group and nothing else changes. Groups are compared within a case, so what differs between cases cancels out. "
-    "Outcomes of 0 or 1 are tested with McNemar's exact test and have Tango's score intervals; others are tested by permuting the signs of the paired "
-    f"differences and have percentile bootstraps over cases ({RESAMPLES} resamples); p is adjusted within each axis with Holm's method.",
-    "Fail needs an adjusted p under alpha and a gap beyond the margin. Pass needs every interval inside the margin: the absence of a finding is not enough. "
-    f"Everything else is inconclusive. Groups with fewer than {MIN_GROUP} answers are not shown.",
-    "The vignettes are written, not drawn from patients; a pass speaks of these cases and these groups only. Differences that the definition declares "
-    "clinically right are left out of the verdict.",
-)
-
-
-def _results(report: AuditReport) -> list[tuple[str, str, OutcomeResult]]:
-    return [(axis, outcome, result) for axis, outcomes in report.axes.items() for outcome, result in outcomes.items()]
+def versions() -> dict[str, str]:
+    """Versions of the libraries that decide the figures, those that are installed."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def _record(index: int, row: Observation) -> dict[str, Any]:
-    return {"id": str(index), "item": row.item, "axis": row.axis, "group": row.group, "language": row.language, "expected": row.expected, **row.outcomes}
+    texts: Mapping[str, str] = {name: text for name, text in (("cluster", row.cluster), ("prompt", row.prompt), ("answer_text", row.answer)) if text}
+    head = {"id": str(index), "item": row.item, "axis": row.axis, "group": row.group, "language": row.language, "expected": row.expected}
+    return {**head, "repeat": row.repeat, **row.outcomes, **texts}

@@ -1,96 +1,201 @@
-"""Asks a model every variant of an audit."""
+"""From a definition and a model to a report."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from guardmed.audit.analyse import Observation, Settings, analyse
-from guardmed.audit.definition import Definition, Variant, variants
-from guardmed.audit.report import AuditReport
-from guardmed.models.base import LanguageModel
+from guardmed.audit.analyse import Settings, analyse
+from guardmed.audit.ask import Advance, Interview
+from guardmed.audit.definition import CROSS, Definition
+from guardmed.audit.outcomes import margins, roles
+from guardmed.audit.properties import properties
+from guardmed.audit.report import AuditReport, System
+from guardmed.audit.store import AnswerStore, answer_store
+from guardmed.audit.table import Observation, Value
+from guardmed.audit.variants import Variant, variants
+from guardmed.calibration.artifact import Artifact
+from guardmed.decision import Decision
+from guardmed.policy.refusal import classify_refusal
 
-Advance = Callable[[int], None]
-_BATCH = 32
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What part of a definition is asked.
+
+    Attributes
+    ----------
+    axes : tuple of str
+        Only these; all when empty.
+    vignettes : int or None
+        Only so many, from the start.
+    intersections : bool
+        Whether pairs of axes are varied together as well.
+    repeats : int
+        How often each reference prompt is asked, for the noise floor; 1 leaves the floor unknown.
+    """
+
+    axes: tuple[str, ...] = ()
+    vignettes: int | None = None
+    intersections: bool = True
+    repeats: int = 2
+
+    def variants(self, definition: Definition) -> list[Variant]:
+        """Every variant that is asked."""
+        found = variants(definition, axes=self.axes, limit=self.vignettes)
+        return [variant for variant in found if self.intersections or CROSS not in variant.axis]
+
+
+def repeats_of(definition: Definition, selection: Selection) -> Callable[[Variant], int]:
+    """How often a variant is asked: the reference group of an axis more than once."""
+    references = {axis.id: axis.reference for axis in definition.axes}
+    return lambda variant: selection.repeats if references.get(variant.axis) == variant.group else 1
 
 
 def audit_model(
-    model: LanguageModel, definition: Definition, *, axes: Sequence[str] = (), limit: int | None = None, advance: Advance | None = None
+    interview: Interview,
+    definition: Definition,
+    *,
+    selection: Selection | None = None,
+    calibration: Artifact | None = None,
+    store: AnswerStore | None = None,
+    advance: Advance | None = None,
 ) -> tuple[AuditReport, list[Observation]]:
-    """Run a definition and analyse what came back; parameters as of :func:`run_definition`."""
-    observations = run_definition(model, definition, axes=axes, limit=limit, advance=advance)
-    settings = Settings(margin=definition.margin, alpha=definition.alpha, references={axis.id: axis.reference for axis in definition.axes})
-    report = AuditReport(
-        title=definition.title["en"],
-        definition=definition.id,
-        definition_digest=definition.digest,
-        model=model.name,
-        model_fingerprint=model.fingerprint,
+    """Ask a model everything and analyse what came back.
+
+    Parameters
+    ----------
+    interview : Interview
+        The model, its guard, and how answers are drawn.
+    definition : Definition
+    selection : Selection, optional
+        All of it when missing.
+    calibration : Artifact, optional
+        Of this model's option likelihoods; without one, confidence is the raw probability.
+    store : AnswerStore, optional
+        Where answers are kept and found; see :func:`model_store`.
+    advance : callable, optional
+        Told how many distinct prompts were done.
+
+    Raises
+    ------
+    CalibrationError
+        The calibration belongs to another model or another kind of score.
+    """
+    selection = selection or Selection()
+    if calibration is not None:
+        calibration.check(fingerprint=interview.model.fingerprint, score_source="option_likelihood")
+    store = store if store is not None else AnswerStore()
+    told = selection.variants(definition)
+    repeats = repeats_of(definition, selection)
+    interview.run(interview.plan(told, repeats=repeats), store, advance=advance)
+    observations = _observations(interview, definition, told, repeats, store, calibration)
+    names = {name for row in observations for name in row.outcomes}
+    settings = Settings(
         margin=definition.margin,
         alpha=definition.alpha,
-        seed=settings.seed,
-        observations=len(observations),
-        axes=analyse(observations, settings),
+        references={axis.id: axis.reference for axis in definition.axes},
+        margins=margins(names, given=definition.margins),
+        roles=roles(),
+    )
+    report = AuditReport.of(
+        observations,
+        analyse(observations, settings),
+        settings,
+        definition=definition,
+        system=System.of(interview, calibrated=calibration is not None),
     )
     return report, observations
 
 
-def run_definition(
-    model: LanguageModel, definition: Definition, *, axes: Sequence[str] = (), limit: int | None = None, advance: Advance | None = None
+def count_prompts(interview: Interview, definition: Definition, selection: Selection) -> int:
+    """How many distinct prompts a run asks, repeats included."""
+    return sum(map(len, interview.plan(selection.variants(definition), repeats=repeats_of(definition, selection))))
+
+
+def model_store(interview: Interview, folder: Path) -> Any:
+    """The journal of one model's answers in a folder, as a context manager."""
+    return answer_store(folder, interview.model.fingerprint.removeprefix("sha256:")[:24])
+
+
+def _observations(
+    interview: Interview,
+    definition: Definition,
+    told: Sequence[Variant],
+    repeats: Callable[[Variant], int],
+    store: AnswerStore,
+    calibration: Artifact | None,
 ) -> list[Observation]:
-    """Probability and choice of the favourable option, for every variant.
-
-    Each question is asked in both orders of its options and averaged, because a model that prefers
-    what is named first would otherwise look as if it preferred a group. Decoding is by likelihood,
-    so the same prompt always gives the same answer and the noise floor is zero.
-
-    Parameters
-    ----------
-    model : LanguageModel
-    definition : Definition
-    axes : sequence of str
-        Only these; all when empty.
-    limit : int, optional
-        Only so many vignettes, from the start.
-    advance : callable, optional
-        Told how many variants were done.
-    """
-    kept = {vignette.id for vignette in definition.vignettes[:limit]}
-    chosen = [variant for variant in variants(definition) if variant.vignette in kept and (not axes or variant.axis in axes)]
-    # Alike prompts stand together: what a batch shares is read once.
-    chosen.sort(key=lambda variant: (variant.language, len(variant.text)))
-    observations: list[Observation] = []
-    for at in range(0, len(chosen), _BATCH):
-        batch = chosen[at : at + _BATCH]
-        prompts = [prompt(variant, reverse) for variant in batch for reverse in (False, True)]
-        found = model.choose(prompts, [list(variant.options) for variant in batch for _ in range(2)])
-        for index, variant in enumerate(batch):
-            pair = [np.exp(logprobs - np.logaddexp.reduce(logprobs))[variant.favourable] for logprobs in found[2 * index : 2 * index + 2]]
-            probability = float(np.mean(pair))
-            observations.append(
-                Observation(
-                    item=variant.item,
-                    axis=variant.axis,
-                    group=variant.group,
-                    outcomes={"favourable_probability": probability, "favourable_choice": float(probability > 0.5)},
-                    language=variant.language,
-                    expected=variant.expected,
-                )
+    fingerprint, guard = interview.model.fingerprint, interview.guard_digest
+    excused = {(entry.vignette, entry.axis): frozenset(entry.outcomes) for entry in definition.expected}
+    rows: list[Observation] = []
+    for variant in told:
+        for repeat in range(repeats(variant)):
+            answer = store[interview.key(variant, repeat, fingerprint=fingerprint, guard=guard)]
+            outcomes = measured(variant, answer, calibration)
+            row = Observation(
+                item=variant.item,
+                axis=variant.axis,
+                group=variant.group,
+                outcomes=outcomes,
+                language=variant.language,
+                repeat=repeat,
+                cluster=variant.vignette,
+                prompt=variant.body(),
+                answer=answer.get("answer", ""),
             )
-        if advance:
-            advance(len(batch))
-    return sorted(observations, key=lambda row: (row.axis, row.item, row.group))
+            rows += _parted(row, [excused.get((variant.vignette, axis)) for axis in variant.axis.split(CROSS)])
+    return sorted(rows, key=lambda row: (row.axis, row.item, row.group, row.repeat, row.expected))
 
 
-def count_variants(definition: Definition, *, axes: Sequence[str] = (), limit: int | None = None) -> int:
-    """How many variants a run asks."""
-    kept = {vignette.id for vignette in definition.vignettes[:limit]}
-    return sum(variant.vignette in kept and (not axes or variant.axis in axes) for variant in variants(definition))
+def _parted(row: Observation, excuses: Sequence[frozenset[str] | None]) -> list[Observation]:
+    """A row, or two where some of its outcomes may rightly differ; an excuse without names is for all."""
+    named = [excuse for excuse in excuses if excuse is not None]
+    if not named:
+        return [row]
+    right = {name for name in row.outcomes if any(not excuse or name in excuse for excuse in named)}
+    parts = [({name: value for name, value in row.outcomes.items() if (name in right) is expected}, expected) for expected in (False, True)]
+    return [replace(row, outcomes=outcomes, expected=expected) for outcomes, expected in parts if outcomes]
 
 
-def prompt(variant: Variant, reverse: bool) -> str:
-    """The text a model is asked, with its options in one order or the other."""
-    first, second = reversed(variant.options) if reverse else variant.options
-    ask = f"请只回答“{first}”或“{second}”。" if variant.language == "zh" else f"Answer {first} or {second}."
-    return f"{variant.text}\n{variant.question} {ask}" if variant.language == "en" else f"{variant.text}\n{variant.question}{ask}"
+def measured(variant: Variant, answer: dict[str, Any], calibration: Artifact | None = None) -> dict[str, Value]:
+    """Outcomes of one answer.
+
+    Under a guard that stops the prompt, the person gets no option at all: the favourable one has
+    probability 0, nothing is right, and there is no rating.
+    """
+    if variant.kind == "open":
+        return _of_text(variant, answer)
+    shares, stopped = np.array(answer["shares"]), answer.get("stopped", False)
+    out: dict[str, Value] = {"stopped": float(stopped)} if "stopped" in answer else {}
+    best = int(shares.argmax())
+    if variant.favourable is not None:
+        out["favourable_probability"] = 0.0 if stopped else float(shares[variant.favourable])
+        # An even split favours nobody.
+        leads = shares[variant.favourable] > np.delete(shares, variant.favourable).max()
+        out["favourable_choice"] = float(leads and not stopped)
+    if variant.kind == "rating" and not stopped and shares.sum() > 0:
+        out["rating"] = float(shares @ np.arange(len(shares)) / shares.sum() / (len(shares) - 1))
+        out["rating_choice"] = float(best)
+    if not stopped and (calibration is not None or variant.correct is not None):
+        probabilities = shares if calibration is None else np.asarray(calibration.apply([shares]))[0]
+        out["confidence"] = float(np.max(probabilities))
+    if variant.correct is not None:
+        out["correct"] = float(best == variant.correct and not stopped)
+    return out
+
+
+def _of_text(variant: Variant, answer: dict[str, Any]) -> dict[str, Value]:
+    text = answer["answer"]
+    decision = Decision(answer["decision"]) if "decision" in answer else None
+    refused = (decision is not None and decision.stops) or classify_refusal(text).refusal == "full"
+    out: dict[str, Value] = {f"refusal_{variant.intent}" if variant.intent else "refusal": float(refused)}
+    if decision is not None:
+        out["stopped"] = float(decision.stops)
+    if answer.get("confidence") is not None:
+        out["confidence"] = float(answer["confidence"])
+    return out | dict(properties(text, language=variant.language))

@@ -1,4 +1,4 @@
-"""From what a person writes to a model: ``reference``, a folder, a ``.gguf`` file, a hub id."""
+"""From what a person writes to a model: ``reference``, a folder, a ``.gguf`` file, a hub id, a server."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from guardmed.errors import ModelError
+from guardmed.errors import ModelError, UsageError
 from guardmed.models.base import LanguageModel
 from guardmed.models.device import probe
 from guardmed.models.fingerprint import fingerprint_folder
 from guardmed.models.gguf import Progress, converted
 from guardmed.models.reference import reference_folder
+from guardmed.models.server import PREFIX, ServerModel
 
 _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -25,7 +26,8 @@ def load_model(spec: str, *, adapter: str | Path | None = None, trust_remote_cod
     Parameters
     ----------
     spec : str
-        ``reference``; a local folder; a ``.gguf`` file; a hub id such as ``org/name``.
+        ``reference``; a local folder; a ``.gguf`` file; a hub id such as ``org/name``; a model behind
+        an OpenAI-compatible server, ``openai:MODEL@BASE_URL``.
     adapter : str or Path, optional
         Folder of a LoRA adapter to merge on top.
     trust_remote_code : bool
@@ -37,13 +39,19 @@ def load_model(spec: str, *, adapter: str | Path | None = None, trust_remote_cod
     ------
     ModelError
         The model does not exist, has no safetensors weights, or can't be read.
+    UsageError
+        The specification of a server can't be understood, or asks for an adapter.
     """
+    if spec.startswith(PREFIX):
+        if adapter:
+            raise UsageError("An adapter can't be merged into a model behind a server.", mend="Let the server load it, and name it as MODEL.")
+        return ServerModel.from_spec(spec)
     folder = resolve(spec, progress=progress)
     return _load(spec, folder, Path(adapter) if adapter else None, trust_remote_code)
 
 
 def resolve(spec: str, *, progress: Progress | None = None) -> Path | None:
-    """Folder that a specification names, converted if need be; None for a hub id.
+    """Folder that a specification names, converted if need be; None for a hub id or a server.
 
     Raises
     ------
@@ -60,9 +68,9 @@ def resolve(spec: str, *, progress: Progress | None = None) -> Path | None:
     if path.is_dir():
         _check_folder(path)
         return path
-    if _HUB_ID.match(spec) and not path.exists():
+    if spec.startswith(PREFIX) or (_HUB_ID.match(spec) and not path.exists()):
         return None
-    raise ModelError(f"There is no model {spec!r}.", mend="Use 'reference', a folder, a .gguf file, or a hub id such as org/name.")
+    raise ModelError(f"There is no model {spec!r}.", mend="Use 'reference', a folder, a .gguf file, a hub id such as org/name, or openai:MODEL@BASE_URL.")
 
 
 def _check_folder(folder: Path) -> None:

@@ -55,7 +55,31 @@ class Verdict:
     sentence: str
 
 
-Block = Prose | Table | Plot | Verdict
+@dataclass(frozen=True)
+class SideBySide:
+    """Two texts beside one another, in pieces that are marked where they differ."""
+
+    caption: str
+    left_title: str
+    right_title: str
+    left: Sequence[tuple[str, bool]]
+    right: Sequence[tuple[str, bool]]
+
+    @property
+    def sides(self) -> tuple[tuple[str, Sequence[tuple[str, bool]]], ...]:
+        """Title and pieces of each."""
+        return (self.left_title, self.left), (self.right_title, self.right)
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text to copy as it stands."""
+
+    text: str
+    caption: str
+
+
+Block = Prose | Table | Plot | Verdict | SideBySide | Code
 
 
 @dataclass(frozen=True)
@@ -104,9 +128,19 @@ def _markdown(block: Block) -> str:
         return f"**{block.word}.** {block.sentence}"
     if isinstance(block, Plot):
         return f"*{block.alternative}*"
+    if isinstance(block, Code):
+        return f"{block.caption}\n\n```yaml\n{block.text.rstrip()}\n```"
+    if isinstance(block, SideBySide):
+        return f"**{block.caption}**\n\n" + "\n\n".join(f"- {title}\n\n{_quoted(pieces)}" for title, pieces in block.sides)
     escaped = [[text_of(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in block.rows]
     lines = ["| " + " | ".join(block.header) + " |", "|" + "---|" * len(block.header), *("| " + " | ".join(row) + " |" for row in escaped)]
     return f"{block.caption}\n\n" + "\n".join(lines)
+
+
+def _quoted(pieces: Sequence[tuple[str, bool]]) -> str:
+    """A block quote with what is marked in bold."""
+    text = "".join(f"**{piece.strip()}**".join(("", " " if piece.endswith(" ") else "")) if marked and piece.strip() else piece for piece, marked in pieces)
+    return "\n".join(f"  > {line}" for line in text.splitlines())
 
 
 @lru_cache(maxsize=1)

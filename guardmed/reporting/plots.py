@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,47 @@ def forest(rows: Sequence[ForestRow], *, margin: float, xlabel: str) -> str:
     axes.set_xlabel(xlabel)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     return _svg(figure)
+
+
+def heat_map(values: Sequence[Sequence[float | None]], *, rows: Sequence[str], columns: Sequence[str]) -> str:
+    """Cells of a table coloured from negative (blue) through 0 (white) to positive (orange), each with its figure.
+
+    Parameters
+    ----------
+    values : sequences of float or None
+        By row; None is drawn hatched, without a figure.
+    rows, columns : sequence of str
+        What they are called.
+    """
+    figure, axes = _figure(1.6 + 1.15 * len(columns), 0.8 + 0.42 * len(rows))
+    shown = [value for row in values for value in row if value is not None]
+    limit = max([abs(value) for value in shown], default=0.0) or 1.0
+    for y, row in enumerate(values):
+        for x, value in enumerate(row):
+            face = "#ffffff" if value is None else _diverging(value / limit)
+            axes.add_patch(_rectangle(x, y, face, hatch="///" if value is None else None))
+            if value is not None:
+                axes.text(x, y, f"{value:+.3f}", ha="center", va="center", fontsize=9, color="#1c2430")
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xticks(range(len(columns)), list(columns), rotation=20 if len(columns) > 4 else 0, ha="right" if len(columns) > 4 else "center")
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return _svg(figure)
+
+
+def _diverging(share: float) -> tuple[float, float, float]:
+    """White at 0, to a light blue at -1 and a light orange at +1: dark figures stay readable on all of it."""
+    end = (0.55, 0.74, 0.90) if share < 0 else (0.96, 0.68, 0.42)
+    weight = min(1.0, abs(share))
+    return (1 - weight * (1 - end[0]), 1 - weight * (1 - end[1]), 1 - weight * (1 - end[2]))
+
+
+def _rectangle(x: int, y: int, face: Any, *, hatch: str | None) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor="#d5dae1", linewidth=0.8, hatch=hatch)
 
 
 def reliability(confidence: NDArray[np.float64], correct: NDArray[np.float64], *, title: str, bins: int = 10) -> str:
@@ -116,7 +158,9 @@ def _svg(figure: Any) -> str:
     from matplotlib import rc_context
 
     out = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "guardmed", "font.family": ["sans-serif"]}):
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "guardmed", "font.family": ["sans-serif"]}), warnings.catch_warnings():
+        # Text stays text, and the reader's browser has the glyphs that matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     svg = out.getvalue()
     return svg[svg.index("<svg") :]

@@ -1,0 +1,186 @@
+"""Asks a model every variant of an audit: batched, in a fixed order, each answer kept as it comes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from guardmed.audit.store import AnswerStore
+from guardmed.audit.variants import Variant
+from guardmed.files import digest_value
+from guardmed.models.base import LanguageModel, Sampling
+from guardmed.policy import Stage
+
+if TYPE_CHECKING:
+    from guardmed.guard import GuardedModel
+
+Advance = Callable[[int], None]
+_BATCH = {"choice": 32, "rating": 32, "open": 16}
+_TOKENS_TO_CHOOSE = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How answers are drawn.
+
+    Attributes
+    ----------
+    max_new_tokens : int
+        Of a free answer.
+    temperature : float
+        0 is greedy.
+    samples : int
+        For a choice, where a model gives no log-probabilities: how often it is asked each way round.
+    seed : int
+    """
+
+    max_new_tokens: int = 128
+    temperature: float = 0.0
+    samples: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One distinct prompt, and the key of its answer."""
+
+    variant: Variant
+    repeat: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Interview:
+    """One system under audit: a model, maybe behind a guard.
+
+    Attributes
+    ----------
+    guard : GuardedModel or None
+        Whose model is ``model``; its policy sees every prompt first.
+    """
+
+    model: LanguageModel
+    guard: GuardedModel | None = None
+    decoding: Decoding = field(default_factory=Decoding)
+
+    @property
+    def guard_digest(self) -> str | None:
+        """Digest of everything that makes up the guard; None without one."""
+        if self.guard is None:
+            return None
+        calibration = self.guard.calibration
+        return digest_value(
+            [self.guard.policy.digest, self.guard.settings.model_dump(mode="json"), calibration.model_dump(mode="json") if calibration else None]
+        )
+
+    def plan(self, variants: Iterable[Variant], *, repeats: Callable[[Variant], int]) -> list[list[Asked]]:
+        """Batches of what has to be asked, each distinct prompt once.
+
+        The batches depend on what is asked alone, never on what is known already, so that a run
+        taken up again computes every number just as an undisturbed one.
+        """
+        fingerprint, guard = self.model.fingerprint, self.guard_digest
+        asked: dict[str, Asked] = {}
+        for variant in variants:
+            for repeat in range(repeats(variant)):
+                key = self.key(variant, repeat, fingerprint=fingerprint, guard=guard)
+                asked.setdefault(key, Asked(variant, repeat, key))
+        order = sorted(asked.values(), key=lambda one: (one.repeat, one.variant.kind, one.variant.language, len(one.variant.body()), one.key))
+        batches: list[list[Asked]] = []
+        for one in order:
+            last = batches[-1] if batches else []
+            alike = last and (last[0].variant.kind, last[0].repeat) == (one.variant.kind, one.repeat) and len(last) < _BATCH[one.variant.kind]
+            if alike:
+                last.append(one)
+            else:
+                batches.append([one])
+        return batches
+
+    def key(self, variant: Variant, repeat: int, *, fingerprint: str, guard: str | None) -> str:
+        """Digest of all that an answer depends on."""
+        prompts = [variant.prompt(order) for order in variant.orders] or [variant.prompt()]
+        drawing = [self.decoding.seed, self.decoding.temperature]
+        drawing += [self.decoding.max_new_tokens] if variant.kind == "open" else [self.decoding.samples]
+        return digest_value([fingerprint, guard, variant.kind, prompts, variant.options, drawing, repeat])
+
+    def run(self, batches: Sequence[Sequence[Asked]], store: AnswerStore, *, advance: Advance | None = None) -> None:
+        """Ask every batch that is not in the store yet, and keep it."""
+        for batch in batches:
+            if not all(one.key in store for one in batch):
+                store.add(dict(zip((one.key for one in batch), self._answers(batch), strict=True)))
+            if advance:
+                advance(len(batch))
+
+    def _answers(self, batch: Sequence[Asked]) -> list[dict[str, Any]]:
+        if batch[0].variant.kind == "open":
+            return self._free(batch)
+        shares = self._likelihoods(batch) if self.model.capabilities.logprobs else self._sampled(batch)
+        stopped = self._stopped(batch)
+        return [{"shares": share, **stop} for share, stop in zip(shares, stopped, strict=True)]
+
+    def _likelihoods(self, batch: Sequence[Asked]) -> list[list[float]]:
+        """Probability of each option, averaged over the orders they are named in."""
+        asked = [(one.variant, order) for one in batch for order in one.variant.orders]
+        found = self.model.choose([variant.prompt(order) for variant, order in asked], [list(variant.answers(order)) for variant, order in asked])
+        return _joined(batch, [np.exp(logprobs - np.logaddexp.reduce(logprobs)) for logprobs in found])
+
+    def _sampled(self, batch: Sequence[Asked]) -> list[list[float]]:
+        """Share of sampled answers that name each option; those that name none count for no option."""
+        asked = [(one.variant, order) for one in batch for order in one.variant.orders]
+        sampling = Sampling(
+            max_new_tokens=_TOKENS_TO_CHOOSE, temperature=self.decoding.temperature or 1.0, n=self.decoding.samples, seed=self.decoding.seed + batch[0].repeat
+        )
+        found = self.model.generate([variant.prompt(order) for variant, order in asked], sampling)
+        shares = []
+        for (variant, order), answers in zip(asked, found, strict=True):
+            named = [_named(answer.text, variant.answers(order)) for answer in answers]
+            shares.append(np.array([sum(name == place for name in named) / len(named) for place in range(len(order))]))
+        return _joined(batch, shares)
+
+    def _stopped(self, batch: Sequence[Asked]) -> list[dict[str, bool]]:
+        """Whether the guard would stop each prompt; nothing where there is no guard."""
+        if self.guard is None:
+            return [{} for _ in batch]
+        policy = self.guard.policy
+        return [{"stopped": policy.check(one.variant.prompt(one.variant.orders[0]), stage=Stage.INPUT).decision.stops} for one in batch]
+
+    def _free(self, batch: Sequence[Asked]) -> list[dict[str, Any]]:
+        prompts = [one.variant.prompt() for one in batch]
+        seed = self.decoding.seed + batch[0].repeat
+        if self.guard is not None:
+            options: dict[str, Any] = {"max_new_tokens": self.decoding.max_new_tokens, "seed": seed}
+            if self.decoding.temperature > 0:
+                options |= {"do_sample": True, "temperature": self.decoding.temperature}
+            return [
+                {"answer": response.text, "decision": response.decision.value, "stage": response.stage, "confidence": response.confidence}
+                for response in self.guard.generate(prompts, **options)
+            ]
+        sampling = Sampling(max_new_tokens=self.decoding.max_new_tokens, temperature=self.decoding.temperature, seed=seed)
+        return [{"answer": answers[0].text} for answers in self.model.generate(prompts, sampling)]
+
+
+def _joined(batch: Sequence[Asked], shares: Sequence[np.ndarray[Any, np.dtype[np.float64]]]) -> list[list[float]]:
+    """Shares in the options' own order, averaged over the orders that were asked."""
+    out, rest = [], iter(shares)
+    for one in batch:
+        total = np.zeros(len(one.variant.options))
+        for order in one.variant.orders:
+            total[list(order)] += next(rest)
+        out.append([float(value) for value in total / len(one.variant.orders)])
+    return out
+
+
+def _named(answer: str, options: Sequence[str]) -> int | None:
+    """Which option an answer begins with, past marks and blanks; None if it names none."""
+    start = re.sub(r"^[\W_]+", "", answer).casefold()
+    named = [place for place, option in enumerate(options) if start.startswith(option.casefold()) and not _goes_on(start, len(option))]
+    return named[0] if len(named) == 1 else None
+
+
+def _goes_on(text: str, at: int) -> bool:
+    """Whether a word written in Latin letters goes on past this place, as in *Nothing* after *No*."""
+    return text[at - 1].isascii() and text[at : at + 1].isascii() and text[at : at + 1].isalnum()

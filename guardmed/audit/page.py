@@ -1,0 +1,299 @@
+"""An audit's page, in English or Chinese: verdicts first, then what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from guardmed.audit.analyse import MIN_GROUP, RESAMPLES
+from guardmed.audit.card import model_index
+from guardmed.audit.compare import Comparison
+from guardmed.audit.definition import Language
+from guardmed.audit.flips import Flip, marked
+from guardmed.audit.report import AuditReport
+from guardmed.audit.results import Intersection, OutcomeResult, PairResult
+from guardmed.audit.words import Words
+from guardmed.reporting import Block, Cell, Code, Page, Plot, Prose, Section, SideBySide, Table, Verdict
+from guardmed.reporting.plots import ForestRow, forest, heat_map
+
+MAX_FOREST_ROWS = 40
+
+
+def report_page(report: AuditReport, *, language: Language = "en") -> Page:
+    """The page of a report."""
+    say = Words(language, report.origin)
+    title = report.origin.titles.get(language, report.title) if report.origin else report.title
+    who = f"{report.model} · " if report.model else ""
+    if report.system and report.system.guard:
+        who += say("behind", guard=report.system.guard) + " · "
+    sections = [
+        Section(say("verdict"), [verdict_block(report, language=language), *_quotes(report, say), axes_table(report, language=language)]),
+        Section(say("compared"), comparison_blocks(report.compared, say)) if report.compared else None,
+        Section(say("gaps"), [forest_plot(report, language=language), pairs_table(report, say)]),
+        Section(say("worst"), _flip_blocks(report.flips, say)) if any(flip.prompt_a for flip in report.flips) else None,
+        Section(say("cell"), [block for cross in report.intersections for block in _cross_blocks(cross, say)]) if report.intersections else None,
+        Section(say("groups"), [groups_table(report, say), *([_calibration_table(report, say)] if report.calibration else [])]),
+        Section(say("expected"), [Prose(say("expected_lead")), _expected_table(report, say)]) if report.expected else None,
+        Section(say("method"), [Prose(text) for text in say.method(resamples=RESAMPLES, least=MIN_GROUP)]),
+        Section(say("provenance"), _provenance(report, say)),
+    ]
+    return Page(
+        title=say("audit", title=title),
+        subtitle=say("subtitle", who=who, n=report.observations, margin=report.margin, alpha=report.alpha, version=report.guardmed_version),
+        sections=[section for section in sections if section is not None],
+        language=language,
+    )
+
+
+def verdict_block(report: AuditReport, *, language: Language = "en") -> Verdict:
+    """One word and one sentence for the whole audit."""
+    say = Words(language, report.origin)
+    joined = "、" if language == "zh" else ", "
+    if report.verdict == "fail":
+        failed = [axis for axis, outcomes in report.axes.items() if any(result.verdict == "fail" for result in outcomes.values())]
+        return Verdict(say("fail"), "fail", say("said_fail", axes=joined.join(map(say.axis, failed))))
+    if report.verdict == "pass":
+        return Verdict(say("pass"), "pass", say("said_pass"))
+    doubtful = [axis for axis, outcomes in report.axes.items() if any(r.verdict == "inconclusive" and r.role == "primary" for r in outcomes.values())]
+    return Verdict(say("inconclusive"), "inconclusive", say("said_open", axes=joined.join(map(say.axis, doubtful)) or "–"))
+
+
+def axes_table(report: AuditReport, *, language: Language = "en") -> Table:
+    """One row for each axis and outcome."""
+    say = Words(language, report.origin)
+    rows: list[list[str | Cell]] = []
+    for axis, outcome, result in _results(report):
+        worst = _worst(result)
+        rows.append(
+            [
+                say.axis(axis),
+                say.outcome(outcome),
+                say(result.role),
+                Cell(say(result.verdict), result.verdict),
+                "–" if worst is None else f"{worst.gap:+.3f} ({worst.ci[0]:+.3f} … {worst.ci[1]:+.3f}) {say.group(worst.a)} − {say.group(worst.b)}",
+                "–" if result.margin is None else f"±{result.margin:g}",
+                f"{result.items_needed:,}" if result.items_needed else "",
+                "" if result.detectable_gap is None else f"{result.detectable_gap:.3f}",
+            ]
+        )
+    header = [say(name) for name in ("axis", "outcome", "role", "verdict", "largest", "margin", "needed", "could_find")]
+    return Table(say("verdicts"), header, rows)
+
+
+def forest_plot(report: AuditReport, *, language: Language = "en") -> Plot:
+    """The gaps of the primary outcomes with their intervals, each in units of its margin."""
+    say = Words(language, report.origin)
+    found = [
+        ForestRow(
+            f"{say.axis(axis)}: {say.group(pair.a)} − {say.group(pair.b)} ({say.outcome(outcome)})",
+            pair.gap / (result.margin or report.margin),
+            pair.ci[0] / (result.margin or report.margin),
+            pair.ci[1] / (result.margin or report.margin),
+            result.verdict,
+        )
+        for axis, outcome, result in _results(report)
+        if result.role == "primary"
+        for pair in result.pairs
+    ]
+    rows = sorted(found, key=lambda row: -abs(row.gap))[:MAX_FOREST_ROWS]
+    told = "; ".join(f"{row.label} {row.gap:+.2f}" for row in rows[:3]) or say("no_pairs")
+    return Plot(forest(rows, margin=1.0, xlabel=say("gap_label")), say("forest", n=len(rows), all=len(found), told=told))
+
+
+def pairs_table(report: AuditReport, say: Words) -> Table:
+    """Every pair in figures."""
+    several = any(pair.by_language for _, _, result in _results(report) for pair in result.pairs)
+    rows = [
+        [
+            say.axis(axis),
+            say.outcome(outcome),
+            f"{say.group(pair.a)} − {say.group(pair.b)}",
+            f"{pair.gap:+.4f}",
+            f"{pair.ci[0]:+.4f} … {pair.ci[1]:+.4f}",
+            f"{pair.p:.3g}",
+            f"{pair.p_adjusted:.3g}",
+            f"{pair.flip_rate:.1%}",
+            "–" if pair.self_flip_rate is None else f"{pair.self_flip_rate:.1%}",
+            str(pair.n_pairs),
+            *([", ".join(f"{name} {one.gap:+.3f} ({one.n_pairs})" for name, one in pair.by_language.items())] if several else []),
+        ]
+        for axis, outcome, result in _results(report)
+        for pair in result.pairs
+    ]
+    header = [say(name) for name in ("axis", "outcome", "pair", "gap", "interval")] + ["p"]
+    return Table(say("paired"), header + [say(name) for name in ("holm", "flips", "self_flips", "pairs", *(["languages"] if several else []))], rows)
+
+
+def groups_table(report: AuditReport, say: Words) -> Table:
+    """Means by group; small groups are suppressed."""
+    rows = []
+    for axis, outcome, result in _results(report):
+        for name, group in result.groups.items():
+            shown = say("under", n=MIN_GROUP) if group.suppressed else f"{group.mean:.3f}"
+            interval = "" if group.suppressed else f"{group.ci[0]:.3f} … {group.ci[1]:.3f}"
+            rows.append([say.axis(axis), say.outcome(outcome), say.group(name), str(group.n), shown, interval])
+    return Table(say("means"), [say("axis"), say("outcome"), say("group"), "n", say("mean"), say("interval")], rows)
+
+
+def comparison_blocks(compared: Comparison, say: Words) -> list[Block]:
+    """Levels and gaps of two audits, and what changed."""
+    levels = [
+        [
+            say.outcome(one.outcome),
+            f"{one.before:.3f}",
+            f"{one.after:.3f}",
+            f"{one.after - one.before:+.3f} ({one.ci[0]:+.3f} … {one.ci[1]:+.3f})",
+            str(one.n_items),
+        ]
+        for one in compared.levels
+    ]
+    changes = [
+        [
+            say.axis(one.axis),
+            say.outcome(one.outcome),
+            f"{say.group(one.a)} − {say.group(one.b)}",
+            f"{one.before:+.3f}",
+            f"{one.after:+.3f}",
+            f"{one.change:+.3f} ({one.ci[0]:+.3f} … {one.ci[1]:+.3f})",
+            f"{one.p_adjusted:.3g}",
+            str(one.n_items),
+        ]
+        for one in compared.changes
+    ]
+    return [
+        Prose(say("compared_lead", before=compared.before, after=compared.after)),
+        Table(say("levels"), [say(name) for name in ("outcome", "before", "after", "change", "items")], levels),
+        Table(say("changes"), [say(name) for name in ("axis", "outcome", "pair", "before", "after", "change", "holm", "items")], changes),
+    ]
+
+
+def _quotes(report: AuditReport, say: Words) -> list[Block]:
+    """Of each axis, what a reviewer may quote: every failure, and the primary outcomes."""
+    return [Prose(_quote(axis, outcome, result, say)) for axis, outcome, result in _results(report) if result.verdict == "fail" or result.role == "primary"]
+
+
+def _quote(axis: str, outcome: str, result: OutcomeResult, say: Words) -> str:
+    worst = _worst(result)
+    name = say.outcome(outcome)
+    name = name if say.language == "zh" else name[:1].lower() + name[1:]
+    if worst is None:
+        return say("quote_none", axis=say.axis(axis), outcome=name)
+    low, high = (f"{value:+.3f}" for value in worst.ci)
+    shared = {"axis": say.axis(axis), "outcome": name, "a": say.group(worst.a), "b": say.group(worst.b), "low": low, "high": high, "n": worst.n_pairs}
+    if result.verdict == "fail":
+        return say("quote_fail", **shared, more=say("higher" if worst.gap > 0 else "lower"), gap=f"{abs(worst.gap):.3f}", p=f"{worst.p_adjusted:.2g}")
+    if result.verdict == "pass":
+        return say("quote_pass", **shared, k=len(result.groups), gap=f"{worst.gap:+.3f}", margin=result.margin or 0)
+    return say("quote_open", **shared, gap=f"{worst.gap:+.3f}", needed=f"{result.items_needed:,}" if result.items_needed else "–")
+
+
+def _worst(result: OutcomeResult) -> PairResult | None:
+    """The pair a verdict is about: the largest proven gap of a failure, else the largest."""
+    if not result.pairs:
+        return None
+    margin = result.margin or 0.0
+    proven = [pair for pair in result.pairs if pair.n_pairs >= MIN_GROUP and abs(pair.gap) > margin] if result.verdict == "fail" else []
+    if proven:
+        return min(proven, key=lambda pair: (pair.p_adjusted, -abs(pair.gap)))
+    return max(result.pairs, key=lambda pair: abs(pair.gap))
+
+
+def _flip_blocks(flips: Sequence[Flip], say: Words) -> list[Block]:
+    blocks: list[Block] = [Prose(say("worst_lead"))]
+    for flip in flips:
+        left, right = marked(_told(flip.prompt_a, flip.answer_a), _told(flip.prompt_b, flip.answer_b))
+        blocks.append(
+            SideBySide(
+                caption=f"{flip.item} · {say.axis(flip.axis)} · {say.outcome(flip.outcome)}",
+                left_title=f"{say.group(flip.a)}: {_value(flip.value_a)}",
+                right_title=f"{say.group(flip.b)}: {_value(flip.value_b)}",
+                left=left,
+                right=right,
+            )
+        )
+    return blocks
+
+
+def _told(prompt: str, answer: str) -> str:
+    return f"{prompt}\n\n→ {answer}" if answer else prompt
+
+
+def _value(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3f}"
+
+
+def _cross_blocks(cross: Intersection, say: Words) -> list[Block]:
+    one, other = cross.axes
+    caption = say("cells", outcome=say.outcome(cross.outcome), one=say.axis(one), other=say.axis(other), p=f"{cross.p:.2g}")
+    rows = list(dict.fromkeys(cell.groups[0] for cell in cross.cells))
+    columns = list(dict.fromkeys(cell.groups[1] for cell in cross.cells))
+    values = {cell.groups: None if cell.suppressed else cell.shrunk for cell in cross.cells}
+    shown = sorted((cell for cell in cross.cells if not cell.suppressed), key=lambda cell: -abs(cell.shrunk))
+    told = "; ".join(f"{say.group(cell.groups[0])} × {say.group(cell.groups[1])} {cell.shrunk:+.3f}" for cell in shown[:3]) or "–"
+    svg = heat_map(
+        [[values.get((row, column)) for column in columns] for row in rows], rows=[say.group(row) for row in rows], columns=[say.group(c) for c in columns]
+    )
+    table = Table(
+        caption,
+        [say.axis(one), say.axis(other), "n", say("mean"), say("gap"), say("interval")],
+        [
+            [
+                say.group(cell.groups[0]),
+                say.group(cell.groups[1]),
+                str(cell.n),
+                f"{cell.mean:.3f}",
+                f"{cell.shrunk:+.3f}",
+                f"{cell.ci[0]:+.3f} … {cell.ci[1]:+.3f}",
+            ]
+            for cell in shown
+        ],
+    )
+    return [Plot(svg, say("cells_told", caption=caption, told=told)), table]
+
+
+def _calibration_table(report: AuditReport, say: Words) -> Table:
+    rows = [
+        [
+            say.axis(axis),
+            say.group(name),
+            str(one.n),
+            *([say("under", n=MIN_GROUP), "", "", ""] if one.suppressed else [f"{v:.3f}" for v in (one.confidence, one.accuracy, one.ece, one.debiased_ece)]),
+        ]
+        for axis, groups in report.calibration.items()
+        for name, one in groups.items()
+    ]
+    return Table(say("calibration"), [say("axis"), say("group"), "n", say("confidence"), say("accuracy"), say("ece"), say("debiased")], rows)
+
+
+def _expected_table(report: AuditReport, say: Words) -> Table:
+    reasons = report.origin.reasons if report.origin else {}
+    rows = [
+        [
+            one.vignette,
+            say.axis(one.axis),
+            say.outcome(one.outcome),
+            ", ".join(f"{say.group(group)} {mean:.3f}" for group, mean in one.groups.items()),
+            reasons.get(f"{one.vignette}/{one.axis}", {}).get(say.language, ""),
+        ]
+        for one in report.expected
+    ]
+    return Table(say("expected"), [say("case"), say("axis"), say("outcome"), say("found"), say("reason")], rows)
+
+
+def _provenance(report: AuditReport, say: Words) -> list[Block]:
+    facts: list[tuple[str, str]] = []
+    if report.origin:
+        facts += [("definition", f"{report.definition} · {report.origin.owner} · {report.origin.reviewed}"), ("vignettes", str(report.origin.vignettes))]
+    facts += [("definition_digest", report.definition_digest or ""), ("model", report.model or ""), ("model_fingerprint", report.model_fingerprint or "")]
+    if report.system:
+        facts += [(name, str(value)) for name, value in report.system.model_dump().items() if name not in ("model", "fingerprint") and value is not None]
+    facts += [("seed", str(report.seed)), ("versions", ", ".join(f"{name} {version}" for name, version in report.versions.items()))]
+    kept = {name: value for name, value in facts if value}
+    blocks: list[Block] = [Table(say("provenance"), ["", ""], [[name.replace("_", " "), value] for name, value in kept.items()])]
+    if report.origin:
+        blocks.insert(0, Prose(report.origin.purpose.get(say.language, "")))
+        blocks.append(Table(say("sources"), [""], [[source] for source in report.origin.sources]))
+    return [*blocks, Prose(say("card_lead")), Code(model_index(report), say("card"))]
+
+
+def _results(report: AuditReport) -> list[tuple[str, str, OutcomeResult]]:
+    return [(axis, outcome, result) for axis, outcomes in report.axes.items() for outcome, result in outcomes.items()]

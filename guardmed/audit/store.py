@@ -1,0 +1,95 @@
+"""Answers that were paid for: a journal on disk, so that a run killed at any moment goes on where it was.
+
+It is also the cache between runs. What was asked is the key: a digest of the model's fingerprint,
+the prompt, the decoding and the guard; so an answer is never taken for another's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from guardmed.errors import ExecutionError
+
+
+class AnswerStore:
+    """Answers by key, in memory, each batch written to a journal before it counts.
+
+    Parameters
+    ----------
+    path : Path or None
+        The journal, of one JSON object a line; None keeps nothing. A line that a kill cut short is
+        dropped when the journal is opened.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._answers: dict[str, Any] = {}
+        if path is not None and path.is_file():
+            self._read(path)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._answers
+
+    def __getitem__(self, key: str) -> Any:
+        return self._answers[key]
+
+    def add(self, answers: Mapping[str, Any]) -> None:
+        """Keep a batch: on disk first, whole and flushed, then in memory.
+
+        Raises
+        ------
+        ExecutionError
+            The disk is full, or the folder can't be written to.
+        """
+        if self._path is not None:
+            data = "".join(json.dumps({"key": key, "value": value}, ensure_ascii=False) + "\n" for key, value in answers.items()).encode()
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with self._path.open("ab") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise ExecutionError(f"{self._path} can't be written: {error.strerror}.", mend="Free some space; what is in it already is safe.") from error
+        self._answers.update(answers)
+
+    def _read(self, path: Path) -> None:
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            with path.open("r+b") as file:
+                file.truncate(whole)
+        for line in data[:whole].splitlines():
+            try:
+                entry = json.loads(line)
+                self._answers[entry["key"]] = entry["value"]
+            except (ValueError, TypeError, KeyError):
+                continue  # a damaged line is asked again
+
+
+@contextmanager
+def answer_store(folder: Path, name: str) -> Iterator[AnswerStore]:
+    """The store of one model, held against other runs while it is open.
+
+    Raises
+    ------
+    ExecutionError
+        Another run is writing to it.
+    """
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ExecutionError("Another audit of this very model is running.", mend="Wait for it, or set GUARDMED_CACHE to another folder.") from None
+    try:
+        yield AnswerStore(folder / f"{name}.jsonl")
+    finally:
+        lock.release()
