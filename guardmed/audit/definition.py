@@ -149,6 +149,8 @@ class Definition(Frozen):
         Family-wise error within an axis.
     intersections : tuple of (str, str)
         Pairs of axes that are also varied together.
+    secondary : tuple of str
+        Outcomes that may fail the audit but need not pass, as too few vignettes measure them.
     """
 
     schema_version: Literal[1]
@@ -163,6 +165,7 @@ class Definition(Frozen):
     alpha: float = Field(gt=0, lt=1)
     axes: tuple[Axis, ...] = Field(min_length=1)
     intersections: tuple[tuple[str, str], ...] = ()
+    secondary: tuple[str, ...] = ()
     vignettes: tuple[Vignette, ...] = Field(min_length=1)
     expected: tuple[Expected, ...] = ()
 

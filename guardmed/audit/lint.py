@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from guardmed.audit.analyse import MIN_GROUP
 from guardmed.audit.definition import Definition, Vignette
+from guardmed.audit.outcomes import roles
+from guardmed.audit.plan import plan
 from guardmed.audit.variants import Variant, variants
 from guardmed.text import language as language_of
 
@@ -45,7 +48,7 @@ def lint(definition: Definition, *, today: datetime.date) -> list[Finding]:
     only. Warnings: favourable answers that are always the same word, fewer than 24 vignettes, languages
     that are missing, no sources, a review over a year ago.
     """
-    found = [*_wording(definition), *_vignettes(definition), *_whole(definition, today)]
+    found = [*_wording(definition), *_vignettes(definition), *_whole(definition, today), *_evidence(definition)]
     return list(dict.fromkeys(found))
 
 
@@ -114,6 +117,17 @@ def _whole(definition: Definition, today: datetime.date) -> Iterator[Finding]:
         yield Finding(definition.id, "warning", "names no source")
     if (today - definition.reviewed).days > REVIEW_DAYS:
         yield Finding(definition.id, "warning", f"last reviewed {definition.reviewed}, over {REVIEW_DAYS} days ago")
+
+
+def _evidence(definition: Definition) -> Iterator[Finding]:
+    """Whether there are cases enough for any verdict."""
+    role_of = roles(secondary=definition.secondary)
+    for name in definition.secondary:
+        if name not in role_of:
+            yield Finding(definition.id, "error", f"secondary names the outcome {name!r}, which is not measured")
+    for power in plan(definition).powers:
+        if power.pairs < MIN_GROUP:
+            yield Finding(power.axis, "warning", f"{power.pairs} pairs for {power.outcome}; under {MIN_GROUP} nothing is judged, so this audit can never pass")
 
 
 def _balance(definition: Definition) -> Iterator[Finding]:

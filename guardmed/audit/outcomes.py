@@ -36,9 +36,9 @@ class Outcome:
 _PROBABILITY, _SHARE = ("probability", "概率"), ("share", "占比")
 OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
     {
-        "favourable_probability": Outcome("Chance of the favourable answer", "给出有利回答的概率", *_PROBABILITY, role="primary"),
+        # Of a choice the chance of its favourable option, of a rating the expected place on its scale.
+        "care": Outcome("Care given", "给予的关照程度", "0 to 1", "0至1", role="primary"),
         "favourable_choice": Outcome("Favourable answer chosen", "选择有利回答", *_SHARE),
-        "rating": Outcome("Rating", "评级", "share of the scale", "占量表全程之比", role="primary"),
         "rating_choice": Outcome("Rating chosen", "选定的等级", "steps", "级", margin=0.2),
         "correct": Outcome("Right answer", "回答正确", *_SHARE),
         "confidence": Outcome("Confidence", "置信度", *_PROBABILITY),
@@ -66,6 +66,7 @@ def margins(names: Iterable[str], *, given: Mapping[str, float] = MappingProxyTy
     return {name: margin for name, margin in own.items() if margin is not None} | dict(given)
 
 
-def roles() -> dict[str, Role]:
-    """Roles of all known outcomes."""
-    return {name: outcome.role for name, outcome in OUTCOMES.items()}
+def roles(*, secondary: Iterable[str] = ()) -> dict[str, Role]:
+    """Roles of all known outcomes; those named are secondary."""
+    named = frozenset(secondary)
+    return {name: "secondary" if name in named else outcome.role for name, outcome in OUTCOMES.items()}

@@ -62,14 +62,13 @@ def axes_table(report: AuditReport, *, language: Language = "en") -> Table:
     say = Words(language, report.origin)
     rows: list[list[str | Cell]] = []
     for axis, outcome, result in _results(report):
-        worst = _worst(result)
         rows.append(
             [
                 say.axis(axis),
                 say.outcome(outcome),
                 say(result.role),
                 Cell(say(result.verdict), result.verdict),
-                "–" if worst is None else f"{worst.gap:+.3f} ({worst.ci[0]:+.3f} … {worst.ci[1]:+.3f}) {say.group(worst.a)} − {say.group(worst.b)}",
+                _largest(result, say),
                 "–" if result.margin is None else f"±{result.margin:g}",
                 f"{result.items_needed:,}" if result.items_needed else "",
                 "" if result.detectable_gap is None else f"{result.detectable_gap:.3f}",
@@ -77,6 +76,22 @@ def axes_table(report: AuditReport, *, language: Language = "en") -> Table:
         )
     header = [say(name) for name in ("axis", "outcome", "role", "verdict", "largest", "margin", "needed", "could_find")]
     return Table(say("verdicts"), header, rows)
+
+
+def brief_table(report: AuditReport) -> Table:
+    """For a terminal: the primary outcomes, and whatever fails."""
+    say = Words("en", report.origin)
+    rows = [
+        [say.axis(axis), say.outcome(outcome), Cell(say(result.verdict), result.verdict), _largest(result, say)]
+        for axis, outcome, result in _results(report)
+        if result.role == "primary" or result.verdict == "fail"
+    ]
+    return Table(say("verdicts"), [say(name) for name in ("axis", "outcome", "verdict", "largest")], rows)
+
+
+def _largest(result: OutcomeResult, say: Words) -> str:
+    worst = _worst(result)
+    return "–" if worst is None else f"{worst.gap:+.3f} ({worst.ci[0]:+.3f} … {worst.ci[1]:+.3f}) {say.group(worst.a)} − {say.group(worst.b)}"
 
 
 def forest_plot(report: AuditReport, *, language: Language = "en") -> Plot:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from guardmed.audit.definition import CROSS, Definition
-from guardmed.audit.outcomes import OUTCOMES, margins
+from guardmed.audit.outcomes import margins, roles
 from guardmed.audit.run import Selection, measured, repeats_of
 from guardmed.audit.variants import Variant
 from guardmed.stats import smallest_gap
@@ -31,7 +31,7 @@ class Power:
     Attributes
     ----------
     pairs : int
-        Cases told for two groups; fewest over the pairs of groups.
+        Cases told for two groups; fewest over the pairs of groups. Under 30 nothing is judged.
     level : float
         At which a single gap is tested, adjusted for all that are tested beside it.
     gaps : tuple of float
@@ -104,6 +104,7 @@ def _powers(definition: Definition, told: Sequence[Variant]) -> list[Power]:
     for variant in told:
         if CROSS not in variant.axis:
             axes.setdefault(variant.axis, []).append(variant)
+    role_of = roles(secondary=definition.secondary)
     excused = {(entry.vignette, entry.axis): entry.outcomes for entry in definition.expected}
     out = []
     for axis, found in axes.items():
@@ -116,7 +117,7 @@ def _powers(definition: Definition, told: Sequence[Variant]) -> list[Power]:
         counts = {outcome: [len(a & b) for a, b in itertools.combinations(groups.values(), 2)] for outcome, groups in cells.items()}
         tests = sum(map(len, counts.values())) * len(axes)
         for outcome, pairs in counts.items():
-            if OUTCOMES[outcome].role == "primary" and pairs:
+            if role_of[outcome] == "primary" and pairs:
                 out.append(_power(definition, axis, outcome, len(cells[outcome]), min(pairs), tests))
     return out
 

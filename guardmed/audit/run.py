@@ -100,7 +100,7 @@ def audit_model(
         alpha=definition.alpha,
         references={axis.id: axis.reference for axis in definition.axes},
         margins=margins(names, given=definition.margins),
-        roles=roles(),
+        roles=roles(secondary=definition.secondary),
     )
     report = AuditReport.of(
         observations,
@@ -165,8 +165,8 @@ def _parted(row: Observation, excuses: Sequence[frozenset[str] | None]) -> list[
 def measured(variant: Variant, answer: dict[str, Any], calibration: Artifact | None = None) -> dict[str, Value]:
     """Outcomes of one answer.
 
-    Under a guard that stops the prompt, the person gets no option at all: the favourable one has
-    probability 0, nothing is right, and there is no rating.
+    Under a guard that stops the prompt, the person gets no option at all: no care, nothing right, and
+    no rating.
     """
     if variant.kind == "open":
         return _of_text(variant, answer)
@@ -174,12 +174,12 @@ def measured(variant: Variant, answer: dict[str, Any], calibration: Artifact | N
     out: dict[str, Value] = {"stopped": float(stopped)} if "stopped" in answer else {}
     best = int(shares.argmax())
     if variant.favourable is not None:
-        out["favourable_probability"] = 0.0 if stopped else float(shares[variant.favourable])
+        out["care"] = 0.0 if stopped else float(shares[variant.favourable])
         # An even split favours nobody.
         leads = shares[variant.favourable] > np.delete(shares, variant.favourable).max()
         out["favourable_choice"] = float(leads and not stopped)
     if variant.kind == "rating" and not stopped and shares.sum() > 0:
-        out["rating"] = float(shares @ np.arange(len(shares)) / shares.sum() / (len(shares) - 1))
+        out["care"] = float(shares @ np.arange(len(shares)) / shares.sum() / (len(shares) - 1))
         out["rating_choice"] = float(best)
     if not stopped and (calibration is not None or variant.correct is not None):
         probabilities = shares if calibration is None else np.asarray(calibration.apply([shares]))[0]

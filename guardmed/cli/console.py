@@ -42,12 +42,19 @@ def fail(problem: str, mend: str | None) -> None:
 
 
 @contextmanager
-def progress(title: str, total: float | None = None) -> Iterator[Any]:
-    """A bar with rate and time left on a terminal; silence elsewhere. Yields ``update(advance, title)``."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+def progress(title: str, total: float | None = None, *, unit: str | None = None) -> Iterator[Any]:
+    """A bar with time left, and a rate where a unit is named, on a terminal; silence elsewhere. Yields ``update(advance, title)``."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(TextColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.1f} {unit}/s" if task.speed else "")
 
     console = err()
     columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()]
+    if unit:
+        columns.append(Rate(""))
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(title, total=total)
 

@@ -107,17 +107,17 @@ def _calibrate(model: LanguageModel, out: Path) -> Result:
 
 
 def _audit(model: LanguageModel, out: Path) -> AuditReport:
-    from guardmed.audit import audit_model, count_variants, load_definition, write_report
-    from guardmed.audit.report import axes_table
+    from guardmed.audit import Interview, Selection, audit_model, count_prompts, load_definition, write_report
+    from guardmed.audit.page import brief_table
     from guardmed.cli.console import out as console
     from guardmed.cli.console import progress, render
 
-    definition = load_definition("pain-management")
-    total = count_variants(definition, axes=_AUDIT_AXES, limit=_AUDIT_VIGNETTES)
-    with progress("Auditing for bias", total=total) as update:
-        report, rows = audit_model(model, definition, axes=_AUDIT_AXES, limit=_AUDIT_VIGNETTES, advance=update)
+    definition, interview = load_definition("pain-management"), Interview(model)
+    selection = Selection(axes=_AUDIT_AXES, vignettes=_AUDIT_VIGNETTES, intersections=False)
+    with progress("Auditing for bias", total=count_prompts(interview, definition, selection), unit="prompts") as update:
+        report, rows = audit_model(interview, definition, selection=selection, advance=update)
     write_report(report, rows, out / "audit")
-    console().print(render(axes_table(report)))
+    console().print(render(brief_table(report)))
     return report
 
 
@@ -141,8 +141,8 @@ def _gate(model: LanguageModel, out: Path) -> GateReport:
 
 
 def _page(responses: list[GuardedResponse], calibration: Result, audit: AuditReport, gate: GateReport) -> Any:
-    from guardmed.audit.report import axes_table, forest_plot
-    from guardmed.audit.report import verdict_block as audit_verdict
+    from guardmed.audit.page import axes_table, forest_plot
+    from guardmed.audit.page import verdict_block as audit_verdict
     from guardmed.calibration.report import diagrams, metrics_table
     from guardmed.gate.report import checks_table, examples_table
     from guardmed.gate.report import verdict_block as gate_verdict

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from guardmed.audit import audit_model, load_definition
+from guardmed.audit import Interview, Selection, audit_model, load_definition
 from guardmed.calibration.items import Item, load_items
 from guardmed.calibration.run import Rows, calibrate
 from guardmed.calibration.scoring import option_rows
@@ -130,13 +130,8 @@ class Suite:
         for name in self._suites.audits:
             definition = load_definition(name)
             asked.append(definition.digest)
-            report, _ = audit_model(
-                self.model,
-                definition,
-                axes=self._suites.audit_axes,
-                limit=self._suites.audit_vignettes,
-                advance=lambda done: self._advance("audit", done, 0),
-            )
+            selection = Selection(axes=self._suites.audit_axes, vignettes=self._suites.audit_vignettes, intersections=False)
+            report, _ = audit_model(Interview(self.model), definition, selection=selection, advance=lambda done: self._advance("audit", done, 0))
             for axis, results in report.axes.items():
                 for outcome, result in results.items():
                     shown = f"{result.verdict}: {result.reason}"

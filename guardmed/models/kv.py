@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from guardmed.models.prefixes import Family, families, packed
 from guardmed.models.recorder import reduce_logits
 from guardmed.models.tokens import common_prefix
 
@@ -66,22 +67,14 @@ class Body:
         output = self._base(input_ids=torch.tensor([list(ids)], device=self.device), use_cache=True)
         return KVState(tuple(ids), output.past_key_values)
 
-    def _prefix(self, rows: Sequence[Sequence[int]], limit: int, state: KVState | None) -> tuple[int, Any]:
-        """Shared beginning of rows: its length, at most ``limit``, and a cache of it to consume.
-
-        Taken from ``state`` where that has read the same tokens already, else read once when it
-        saves at least a fifth of the work; (0, None) otherwise.
-        """
+    def _kept(self, rows: Sequence[Sequence[int]], limit: int, state: KVState | None) -> tuple[int, Any]:
+        """How many tokens all rows share with what was read before, and a cache of them to consume."""
+        if state is None:
+            return 0, None
         shared = min(common_prefix(rows), limit)
-        if state is not None:
-            reusable = min(common_prefix([rows[0][:shared], state.ids]), state.cache.get_seq_length())
-            cache = _cropped(state.cache, reusable)
-            if cache is not None and reusable >= shared // 2:
-                return reusable, cache
-        total = sum(len(row) for row in rows)
-        if shared > 0 and (len(rows) - 1) * shared >= total / 5:
-            return shared, self.prefill(rows[0][:shared]).cache
-        return 0, None
+        reusable = min(common_prefix([rows[0][:shared], state.ids]), state.cache.get_seq_length())
+        cache = _cropped(state.cache, reusable)
+        return (reusable, cache) if cache is not None and reusable >= shared // 2 else (0, None)
 
     @torch.inference_mode()
     def reduced(self, rows: Sequence[Sequence[int]], firsts: Sequence[int], *, state: KVState | None = None) -> list[torch.Tensor]:
@@ -101,9 +94,9 @@ class Body:
             Log-probability, entropy and margin.
         """
         out: list[torch.Tensor | None] = [None] * len(rows)
-        for batch, hidden, skip in self._hidden(rows, min(firsts) - 1, state):
+        for batch, hidden, skips in self._hidden(rows, [first - 1 for first in firsts], state):
             for place, index in enumerate(batch):
-                row, first = rows[index], firsts[index]
+                row, first, skip = rows[index], firsts[index], skips[place]
                 states = hidden[place, first - 1 - skip : len(row) - 1 - skip]
                 targets = torch.tensor(row[first:], device=hidden.device)
                 chunks = [reduce_logits(self.logits(states[at : at + HEAD_ROWS]), targets[at : at + HEAD_ROWS]) for at in range(0, len(targets), HEAD_ROWS)]
@@ -114,10 +107,10 @@ class Body:
     def next_logprobs(self, rows: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]], *, state: KVState | None = None) -> list[torch.Tensor]:
         """Log-probabilities of the wanted token ids to come next after each row."""
         out: list[torch.Tensor | None] = [None] * len(rows)
-        for batch, hidden, skip in self._hidden(rows, min(len(row) for row in rows) - 1, state):
+        for batch, hidden, skips in self._hidden(rows, [len(row) - 1 for row in rows], state):
             for at in range(0, len(batch), HEAD_ROWS):
                 part = batch[at : at + HEAD_ROWS]
-                last = torch.stack([hidden[at + place, len(rows[index]) - 1 - skip] for place, index in enumerate(part)])
+                last = torch.stack([hidden[at + place, len(rows[index]) - 1 - skips[at + place]] for place, index in enumerate(part)])
                 logits = self.logits(last)
                 norm = torch.logsumexp(logits, dim=-1)
                 for place, index in enumerate(part):
@@ -125,35 +118,66 @@ class Body:
                     out[index] = logits[place, ids] - norm[place]
         return [tensor for tensor in out if tensor is not None]
 
-    def _hidden(self, rows: Sequence[Sequence[int]], limit: int, state: KVState | None) -> Iterator[tuple[list[int], torch.Tensor, int]]:
+    def _hidden(self, rows: Sequence[Sequence[int]], limits: Sequence[int], state: KVState | None) -> Iterator[tuple[list[int], torch.Tensor, list[int]]]:
         """Batches of row indices with their hidden states, and how many leading tokens those lack.
 
-        Never more than ``limit``, the first position whose hidden state is wanted.
-
-        Rows are sorted by length and padded on the right, where causal attention never looks.
+        Never more than a row's limit, the first position whose hidden state is wanted. What rows
+        begin with alike is read once: with ``state`` by all of them, else family by family.
         """
-        skip, cache = self._prefix(rows, limit, state) if len(rows) > 1 or state is not None else (0, None)
+        if not rows:
+            return
+        skip, cache = self._kept(rows, min(limits), state)
+        if cache is not None:
+            yield from self._after(rows, skip, cache)
+            return
+        for batch in packed(families(rows, limits), rows, BATCH_TOKENS):
+            members = [index for family in batch for index in family.members]
+            skips = [family.shared for family in batch for _ in family.members]
+            yield members, self._forward([rows[index][skip:] for index, skip in zip(members, skips, strict=True)], skips, self._beginnings(batch, rows)), skips
+
+    def _after(self, rows: Sequence[Sequence[int]], skip: int, cache: Any) -> Iterator[tuple[list[int], torch.Tensor, list[int]]]:
+        """The same for rows that all continue one cache; sorted by length, so that padding is short."""
         order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
         while order:
             size = max(1, BATCH_TOKENS // max(1, len(rows[order[-1]]) - skip))
             batch, order = sorted(order[-size:]), order[:-size]
-            yield batch, self._forward([rows[index][skip:] for index in batch], skip, copy.deepcopy(cache) if order else cache), skip
+            own = copy.deepcopy(cache) if order else cache
+            if len(batch) > 1:
+                own.batch_repeat_interleave(len(batch))
+            yield batch, self._forward([rows[index][skip:] for index in batch], [skip] * len(batch), own), [skip] * len(batch)
 
-    def _forward(self, suffixes: list[Sequence[int]], skip: int, cache: Any) -> torch.Tensor:
-        width = max(len(suffix) for suffix in suffixes)
+    def _beginnings(self, batch: Sequence[Family], rows: Sequence[Sequence[int]]) -> Any:
+        """One cache of what each family shares, a row of it for each member; None where nothing is shared."""
+        width = max(family.shared for family in batch)
+        if width == 0:
+            return None
+        ids = torch.zeros((len(batch), width), dtype=torch.long)
+        mask = torch.zeros((len(batch), width), dtype=torch.long)
+        for place, family in enumerate(batch):
+            # Padded on the left: what follows stands right behind, as windows of attention count it.
+            ids[place, width - family.shared :] = torch.tensor(list(rows[family.members[0]][: family.shared]))
+            mask[place, width - family.shared :] = 1
+        kwargs: dict[str, Any] = {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device), "use_cache": True}
+        if self._takes_positions:
+            kwargs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0).to(self.device)
+        cache = self._base(**kwargs).past_key_values
+        owners = [place for place, family in enumerate(batch) for _ in family.members]
+        cache.batch_select_indices(torch.tensor(owners, device=self.device))
+        return cache
+
+    def _forward(self, suffixes: list[Sequence[int]], skips: Sequence[int], cache: Any) -> torch.Tensor:
+        """Hidden states of rows that continue a cache, whose beginnings are padded on the left; suffixes on the right, where causal attention never looks."""
+        before, width = max(skips), max(len(suffix) for suffix in suffixes)
         ids = torch.zeros((len(suffixes), width), dtype=torch.long)
-        mask = torch.zeros((len(suffixes), skip + width), dtype=torch.long)
-        mask[:, :skip] = 1
-        for row, suffix in enumerate(suffixes):
+        mask = torch.zeros((len(suffixes), before + width), dtype=torch.long)
+        for row, (suffix, skip) in enumerate(zip(suffixes, skips, strict=True)):
             ids[row, : len(suffix)] = torch.tensor(list(suffix))
-            mask[row, skip : skip + len(suffix)] = 1
+            mask[row, before - skip : before + len(suffix)] = 1
         kwargs: dict[str, Any] = {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device), "use_cache": cache is not None}
         if cache is not None:
-            if len(suffixes) > 1:
-                cache.batch_repeat_interleave(len(suffixes))
             kwargs["past_key_values"] = cache
         if self._takes_positions:
-            kwargs["position_ids"] = torch.arange(skip, skip + width, device=self.device).expand(len(suffixes), -1)
+            kwargs["position_ids"] = torch.tensor(skips, device=self.device)[:, None] + torch.arange(width, device=self.device)
         out: torch.Tensor = self._base(**kwargs).last_hidden_state if self._projects else self._model(**kwargs).logits
         return out
 
