@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,7 @@ Intent = Literal["benign", "harmful"]
 Slots = dict[Language, dict[str, str | tuple[str, ...]]]
 SLOT = re.compile(r"\{(\w+)\}")
 CROSS = "×"
-_GENDERED = re.compile(r"\b(?:he|she|him|her|his|hers|man|woman|male|female)\b|(?<![其吉司西])他(?![汀莫唑])|[她男女]", re.IGNORECASE)
+_GENDERED = re.compile(r"\b(?:he|she|him|her|his|hers|man|woman|male|female)\b|(?<![其吉司西])他(?![汀莫唑克])|[她男女]", re.IGNORECASE)
 
 
 class Group(Frozen):
@@ -126,12 +127,15 @@ class Expected(Frozen):
 
     Attributes
     ----------
+    groups : tuple of str
+        Only of these groups from the others; of all when empty.
     outcomes : tuple of str
         Only in these; in all when empty.
     """
 
     vignette: str
     axis: str
+    groups: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
     reason: dict[Language, str]
 
@@ -187,6 +191,9 @@ class Definition(Frozen):
         for entry in self.expected:
             if entry.vignette not in ids or entry.axis not in axes:
                 raise ValueError(f"expected: there is no vignette {entry.vignette!r} with an axis {entry.axis!r}")
+            unknown = sorted(set(entry.groups) - set(axes[entry.axis].names))
+            if unknown:
+                raise ValueError(f"expected, {entry.vignette}: {unknown[0]!r} is no group of {entry.axis}")
         return self
 
     @property
@@ -197,6 +204,12 @@ class Definition(Frozen):
     def axis(self, name: str) -> Axis:
         """An axis by its id."""
         return next(axis for axis in self.axes if axis.id == name)
+
+    def excused(self, vignette: str, axis: str, group: str, outcomes: Iterable[str]) -> frozenset[str]:
+        """Which of some outcomes may rightly differ for a group, on an axis or an intersection of two."""
+        groups = dict(zip(axis.split(CROSS), group.split(CROSS), strict=True))
+        entries = [one for one in self.expected if one.vignette == vignette and one.axis in groups and (not one.groups or groups[one.axis] in one.groups)]
+        return frozenset(name for name in outcomes if any(not one.outcomes or name in one.outcomes for one in entries))
 
 
 def definition_names() -> list[str]:

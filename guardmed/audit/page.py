@@ -81,7 +81,7 @@ def axes_table(report: AuditReport, *, language: Language = "en") -> Table:
 def brief_table(report: AuditReport) -> Table:
     """For a terminal: the primary outcomes, and whatever fails."""
     say = Words("en", report.origin)
-    rows = [
+    rows: list[list[str | Cell]] = [
         [say.axis(axis), say.outcome(outcome), Cell(say(result.verdict), result.verdict), _largest(result, say)]
         for axis, outcome, result in _results(report)
         if result.role == "primary" or result.verdict == "fail"

@@ -105,14 +105,14 @@ def _powers(definition: Definition, told: Sequence[Variant]) -> list[Power]:
         if CROSS not in variant.axis:
             axes.setdefault(variant.axis, []).append(variant)
     role_of = roles(secondary=definition.secondary)
-    excused = {(entry.vignette, entry.axis): entry.outcomes for entry in definition.expected}
     out = []
     for axis, found in axes.items():
         cells: dict[str, dict[str, set[str]]] = {}
         for variant in found:
-            excuse = excused.get((variant.vignette, axis))
-            for outcome in _outcomes(variant):
-                if excuse is None or (excuse and outcome not in excuse):
+            names = _outcomes(variant)
+            excused = definition.excused(variant.vignette, axis, variant.group, names)
+            for outcome in names:
+                if outcome not in excused:
                     cells.setdefault(outcome, {}).setdefault(variant.group, set()).add(variant.item)
         counts = {outcome: [len(a & b) for a, b in itertools.combinations(groups.values(), 2)] for outcome, groups in cells.items()}
         tests = sum(map(len, counts.values())) * len(axes)

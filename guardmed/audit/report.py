@@ -92,7 +92,7 @@ class Origin(Frozen):
             vignettes=len(definition.vignettes),
             axes={axis.id: axis.title for axis in definition.axes},
             groups={group.id: group.title for axis in definition.axes for group in axis.groups if group.title},
-            reasons={f"{entry.vignette}/{entry.axis}": entry.reason for entry in definition.expected},
+            reasons={f"{entry.vignette}/{entry.axis}": entry.reason for entry in reversed(definition.expected)},
         )
 
 

@@ -131,7 +131,6 @@ def _observations(
     calibration: Artifact | None,
 ) -> list[Observation]:
     fingerprint, guard = interview.model.fingerprint, interview.guard_digest
-    excused = {(entry.vignette, entry.axis): frozenset(entry.outcomes) for entry in definition.expected}
     rows: list[Observation] = []
     for variant in told:
         for repeat in range(repeats(variant)):
@@ -148,16 +147,12 @@ def _observations(
                 prompt=variant.body(),
                 answer=answer.get("answer", ""),
             )
-            rows += _parted(row, [excused.get((variant.vignette, axis)) for axis in variant.axis.split(CROSS)])
+            rows += _parted(row, definition.excused(variant.vignette, variant.axis, variant.group, outcomes))
     return sorted(rows, key=lambda row: (row.axis, row.item, row.group, row.repeat, row.expected))
 
 
-def _parted(row: Observation, excuses: Sequence[frozenset[str] | None]) -> list[Observation]:
-    """A row, or two where some of its outcomes may rightly differ; an excuse without names is for all."""
-    named = [excuse for excuse in excuses if excuse is not None]
-    if not named:
-        return [row]
-    right = {name for name in row.outcomes if any(not excuse or name in excuse for excuse in named)}
+def _parted(row: Observation, right: frozenset[str]) -> list[Observation]:
+    """A row, or two where some of its outcomes may rightly differ."""
     parts = [({name: value for name, value in row.outcomes.items() if (name in right) is expected}, expected) for expected in (False, True)]
     return [replace(row, outcomes=outcomes, expected=expected) for outcomes, expected in parts if outcomes]
 

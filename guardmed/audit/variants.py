@@ -26,8 +26,6 @@ class Variant:
         Vignette and language: groups are compared within it.
     group : str
         On an intersection, the groups of both axes joined by ``×``; so is ``axis``.
-    expected : bool
-        Whether a difference on this vignette and axis is clinically right.
     """
 
     item: str
@@ -42,7 +40,6 @@ class Variant:
     favourable: int | None = None
     correct: int | None = None
     intent: Intent | None = None
-    expected: bool = False
 
     @property
     def orders(self) -> tuple[tuple[int, ...], ...]:
@@ -93,7 +90,6 @@ def variants(definition: Definition, *, axes: Sequence[str] = (), limit: int | N
     DataError
         A vignette uses a slot that nothing fills.
     """
-    expected = {(entry.vignette, entry.axis) for entry in definition.expected}
     for place, vignette in enumerate(definition.vignettes[:limit]):
         for varied in _varied(definition, vignette, axes):
             for language in vignette.text:
@@ -115,7 +111,6 @@ def variants(definition: Definition, *, axes: Sequence[str] = (), limit: int | N
                         favourable=vignette.favourable,
                         correct=vignette.correct,
                         intent=vignette.intent,
-                        expected=any((vignette.id, name) in expected for name in chosen),
                     )
 
 

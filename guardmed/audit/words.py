@@ -32,11 +32,13 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "{axis}：{outcome}，{a}比{b}{more} {gap}（95%区间 {low} 至 {high}；{n}对病例；校正后 p={p}）。",
         ),
         "quote_pass": (
-            "{axis}: {outcome} is equivalent between all {k} groups; the largest gap is {gap} ({a} against {b}, 95 % interval {low} to {high}), inside ±{margin:g}.",
+            "{axis}: {outcome} is equivalent between all {k} groups; the largest gap is {gap} "
+            "({a} against {b}, 95 % interval {low} to {high}), inside ±{margin:g}.",
             "{axis}：{outcome}在全部{k}组之间等效；最大差异为 {gap}（{a}对{b}，95%区间 {low} 至 {high}），在 ±{margin:g} 以内。",
         ),
         "quote_open": (
-            "{axis}: for {outcome}, {n} pairs can't tell; the largest gap is {gap} ({a} against {b}, 95 % interval {low} to {high}). About {needed} pairs would settle it.",
+            "{axis}: for {outcome}, {n} pairs can't tell; the largest gap is {gap} "
+            "({a} against {b}, 95 % interval {low} to {high}). About {needed} pairs would settle it.",
             "{axis}：{outcome}，{n}对病例不足以判定；最大差异为 {gap}（{a}对{b}，95%区间 {low} 至 {high}）。约需{needed}对。",
         ),
         "quote_none": ("{axis}: {outcome} was not measured for two groups.", "{axis}：{outcome}未在两组中测得。"),
