@@ -179,7 +179,8 @@ def bootstrap_columns(sums: ArrayLike, counts: ArrayLike, *, resamples: int = 20
     Parameters
     ----------
     sums, counts : arrays of shape (clusters, columns)
-        Of each cluster's values, and how many there were; a mean is the ratio of the totals.
+        Of each cluster's values, and how many there were; a mean is the ratio of the totals. A column
+        that no cluster has gets an interval of NaN.
     """
     totals, rows = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
 
@@ -191,7 +192,10 @@ def bootstrap_columns(sums: ArrayLike, counts: ArrayLike, *, resamples: int = 20
         return [Interval(float("nan"), float("nan"))] * totals.shape[1]
     drawn = np.concatenate([means(weights) for weights in _cluster_weights(len(totals), resamples, seed)])
     tail = _expanded_tail(len(totals), confidence)
-    return [Interval(float(low), float(high)) for low, high in np.nanquantile(drawn, [tail, 1 - tail], axis=0).T]
+    known = rows.sum(axis=0) > 0
+    limits = np.full((2, totals.shape[1]), np.nan)
+    limits[:, known] = np.nanquantile(drawn[:, known], [tail, 1 - tail], axis=0)
+    return [Interval(float(low), float(high)) for low, high in limits.T]
 
 
 def _expanded_tail(clusters: int, confidence: float) -> float:
@@ -223,8 +227,8 @@ def sign_flip_columns(differences: ArrayLike, *, permutations: int = 5000, seed:
 
     Valid at any number of permutations, as the observed one counts as one. Where not one of them
     reaches what was observed, a bound on the tail of such sums stands in, if it is smaller, so that
-    a strict adjustment can still be passed: P(sum >= z) is at most 3.178 times the normal tail
-    (Bentkus and Dzindzalieta, Bernoulli 2015).
+    a strict adjustment can still be passed: P(sum >= z) is at most 3.1787 times the normal tail
+    (Bentkus and Dzindzalieta, Bernoulli 2015; their constant, 1 / (4 P(Z > √2)), rounded up).
 
     Parameters
     ----------
@@ -233,16 +237,18 @@ def sign_flip_columns(differences: ArrayLike, *, permutations: int = 5000, seed:
     """
     values = np.asarray(differences, dtype=np.float64)
     observed = np.abs(values.sum(axis=0))
+    # Sums of the same size differ by rounding, in their own unit.
+    reached = observed - 1e-12 * np.abs(values).sum(axis=0)
     at_least = np.zeros(values.shape[1], dtype=np.int64)
     generator = np.random.default_rng(seed)
     batch = max(1, min(permutations, 4_000_000 // max(1, len(values))))
     for start in range(0, permutations, batch):
         signs = generator.integers(0, 2, size=(min(batch, permutations - start), len(values))).astype(np.float64) * 2 - 1
-        at_least += np.sum(np.abs(signs @ values) >= observed - 1e-12, axis=0)
+        at_least += np.sum(np.abs(signs @ values) >= reached, axis=0)
     sampled = (at_least + 1) / (permutations + 1)
     spread = np.sqrt((values**2).sum(axis=0))
     z = np.divide(observed, spread, out=np.zeros_like(observed), where=spread > 0)
-    bound = 2 * 3.178 * _normal_tail(z)
+    bound = 2 * 3.1787 * _normal_tail(z)
     return [float(p) for p in np.where(at_least == 0, np.minimum(sampled, bound), sampled)]
 
 
@@ -296,13 +302,14 @@ def max_gap_p(table: ArrayLike, *, permutations: int = 2000, seed: int = 0) -> f
     if values.size == 0 or values.shape[1] < 2:
         return 1.0
     observed = np.ptp(values.sum(axis=0))
+    reached = observed - 1e-12 * np.abs(values).sum()
     generator = np.random.default_rng(seed)
     at_least = 0
     batch = max(1, min(permutations, 4_000_000 // values.size))
     for start in range(0, permutations, batch):
         size = min(batch, permutations - start)
         shuffled = generator.permuted(np.broadcast_to(values, (size, *values.shape)), axis=2)
-        at_least += int(np.sum(np.ptp(shuffled.sum(axis=1), axis=1) >= observed - 1e-12))
+        at_least += int(np.sum(np.ptp(shuffled.sum(axis=1), axis=1) >= reached))
     return (at_least + 1) / (permutations + 1)
 
 

@@ -184,6 +184,8 @@ def clauses(text: str, sentence: Span | None = None) -> list[Span]:
 
 def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
     mark = match.group()
+    if "\n" in mark:
+        return True
     if mark[0] != ".":
         return mark[0] != ";" or match.end() == len(text) or text[match.end()].isspace()
     after = text[match.end() : match.end() + 1]

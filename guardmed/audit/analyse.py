@@ -153,6 +153,7 @@ def _study(axis: str, outcome: str, rows: Sequence[Observation], settings: Setti
         _flip_columns(judged, pairs, margin) if judged.scale == "nominal" else np.column_stack([judged.values[:, a] - judged.values[:, b] for a, b in pairs])
     )
     intervals, p_values = _compared(judged, columns, settings.seed)
+    testable = judged.scale != "nominal" or judged.self_flips[1] > 0
     gaps = tuple(
         _Gap(
             a=judged.groups[a],
@@ -163,7 +164,7 @@ def _study(axis: str, outcome: str, rows: Sequence[Observation], settings: Setti
             flip_rate=float(flips[place].mean()),
             n=int(np.sum(~np.isnan(columns[:, place]))),
             by_language=_by_language(judged, columns[:, place]),
-            differs=bool(np.nanmax(np.abs(columns[:, place])) > 0),
+            differs=testable and bool(np.nanmax(np.abs(columns[:, place])) > 0),
         )
         for place, (a, b) in enumerate(pairs)
     )
@@ -211,10 +212,20 @@ def _compared_flips(judged: Table, columns: Float, sums: Float, counts: Float, s
         kept = column[~np.isnan(column)]
         floor = flips / total if total else 0.0
         count = round(float((kept + floor).sum()))
-        own = wilson(count, len(kept))
-        intervals.append(Interval(min(booted[place].low, own.low - floor), max(booted[place].high, own.high - floor)))
+        low, high = _beyond(count, len(kept), flips, total)
+        intervals.append(Interval(min(booted[place].low, low), max(booted[place].high, high)))
         p_values.append(_more_flips_p(count, len(kept), flips, total) if total else 1.0)
     return intervals, p_values
+
+
+def _beyond(count: int, pairs: int, flips: int, repeats: int) -> tuple[float, float]:
+    """Interval of flips beyond those of repeats, from Wilson's of both (Newcombe, Statist. Med. 1998)."""
+    share, floor = count / pairs, flips / repeats if repeats else 0.0
+    own, noise = wilson(count, pairs), wilson(flips, repeats) if repeats else Interval(0.0, 0.0)
+    return (
+        share - floor - math.hypot(share - own.low, noise.high - floor),
+        share - floor + math.hypot(own.high - share, floor - noise.low),
+    )
 
 
 def _more_flips_p(count: int, pairs: int, flips: int, repeats: int) -> float:
@@ -250,7 +261,8 @@ def _by_language(judged: Table, column: Float) -> dict[str, Slice]:
 def _adjusted(found: Sequence[_Studied]) -> list[_Studied]:
     """Holm's adjustment over every gap of one axis that could have been found.
 
-    Where no item differs no test can reject, so such gaps don't count (Tarone, Biometrics 1990).
+    Where no item differs no test can reject, nor where answers without an order have no repeats, so
+    such gaps don't count (Tarone, Biometrics 1990).
     """
     adjusted = iter(holm([gap.p for one in found for gap in one.gaps if gap.differs]))
     return [replace(one, gaps=tuple(replace(gap, p_adjusted=next(adjusted) if gap.differs else 1.0) for gap in one.gaps)) for one in found]

@@ -11,6 +11,7 @@ import numpy as np
 
 from guardmed.audit.store import AnswerStore
 from guardmed.audit.variants import Variant
+from guardmed.errors import ExecutionError
 from guardmed.files import digest_value
 from guardmed.models.base import LanguageModel, Sampling
 from guardmed.policy import Stage
@@ -155,9 +156,13 @@ class Interview:
             options: dict[str, Any] = {"max_new_tokens": self.decoding.max_new_tokens, "seed": seed}
             if self.decoding.temperature > 0:
                 options |= {"do_sample": True, "temperature": self.decoding.temperature}
+            responses = self.guard.generate(prompts, **options)
+            if any(response.stage == "check_failed" for response in responses):
+                # A server that went away refuses nobody; kept, it would count as a refusal for ever.
+                raise ExecutionError("A check of the guard failed, or its model did.", mend="What is answered already is kept; run it again.")
             return [
                 {"answer": response.text, "decision": response.decision.value, "stage": response.stage, "confidence": response.confidence}
-                for response in self.guard.generate(prompts, **options)
+                for response in responses
             ]
         sampling = Sampling(max_new_tokens=self.decoding.max_new_tokens, temperature=self.decoding.temperature, seed=seed)
         return [{"answer": answers[0].text} for answers in self.model.generate(prompts, sampling)]

@@ -176,16 +176,16 @@ class Definition(Frozen):
     @model_validator(mode="after")
     def _sound(self) -> Definition:
         axes = {axis.id: axis for axis in self.axes}
+        _once("axes", [axis.id for axis in self.axes])
         for axis in self.axes:
+            _once("groups", list(axis.names), where=f"axis {axis.id}: ")
             if axis.reference not in axis.names:
                 raise ValueError(f"axis {axis.id}: the reference {axis.reference!r} is not one of its groups")
         for pair in self.intersections:
             if len(set(pair)) < 2 or not set(pair) <= set(axes):
                 raise ValueError(f"the intersection {' and '.join(pair)} does not name two axes of this audit")
         ids = [vignette.id for vignette in self.vignettes]
-        twice = sorted({name for name in ids if ids.count(name) > 1})
-        if twice:
-            raise ValueError(f"two vignettes are called {twice[0]}")
+        _once("vignettes", ids)
         for vignette in self.vignettes:
             _check_vignette(vignette, axes)
         for entry in self.expected:
@@ -231,6 +231,15 @@ def load_definition(name: str) -> Definition:
     if not path.is_file():
         raise DataError(f"There is no audit {name!r}.", mend=f"Known: {', '.join(definition_names())}; or name a YAML file.")
     return read_yaml(path, Definition)
+
+
+def _once(what: str, names: list[str], *, where: str = "") -> None:
+    """No name twice, and none that reads as an intersection."""
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{where}two {what} are called {name}")
+        if CROSS in name:
+            raise ValueError(f"{where}the name {name!r} holds {CROSS}, which joins two {what}")
 
 
 def _check_vignette(vignette: Vignette, axes: dict[str, Axis]) -> None:

@@ -50,13 +50,14 @@ def worst_flips(rows: Sequence[Observation], axes: Mapping[str, Mapping[str, Out
     """
     found: list[tuple[float, Flip]] = []
     for axis, outcomes in axes.items():
-        cells: dict[str, dict[str, Observation]] = {}
-        for row in rows:
-            if row.axis == axis and not row.expected and row.repeat == 0:
-                cells.setdefault(row.item, {})[row.group] = row
         for outcome, result in outcomes.items():
-            if result.role == "primary":
-                found += [_weighed(flip, result) for item, groups in cells.items() if (flip := _widest(axis, outcome, item, groups)) is not None]
+            if result.role != "primary":
+                continue
+            cells: dict[str, dict[str, Observation]] = {}
+            for row in rows:
+                if row.axis == axis and outcome in row.outcomes and not row.expected and row.repeat == 0:
+                    cells.setdefault(row.item, {})[row.group] = row
+            found += [_weighed(flip, result) for item, groups in cells.items() if (flip := _widest(axis, outcome, item, groups)) is not None]
     found.sort(key=lambda pair: (-pair[0], pair[1].axis, pair[1].item, pair[1].outcome))
     kept: dict[tuple[str, str], Flip] = {}
     for _, flip in found:
@@ -77,11 +78,11 @@ def marked(one: str, other: str) -> tuple[list[tuple[str, bool]], list[tuple[str
 
 def _widest(axis: str, outcome: str, item: str, groups: Mapping[str, Observation]) -> Flip | None:
     """The two groups of one item that are furthest apart, the higher first."""
-    kept = {group: row for group, row in groups.items() if outcome in row.outcomes}
-    if len(kept) < 2:
+    if len(groups) < 2:
         return None
-    order = sorted(kept, key=lambda group: (str if isinstance(kept[group].outcomes[outcome], str) else float)(kept[group].outcomes[outcome]))
-    low, high = kept[order[0]], kept[order[-1]]
+    kind = str if any(isinstance(row.outcomes[outcome], str) for row in groups.values()) else float
+    order = sorted(groups, key=lambda group: kind(groups[group].outcomes[outcome]))
+    low, high = groups[order[0]], groups[order[-1]]
     flip = Flip(
         axis=axis,
         outcome=outcome,

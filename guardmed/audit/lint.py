@@ -20,15 +20,15 @@ MIN_VIGNETTES = 24
 _SHOWN = 60
 # "an" before a vowel's sound; the exceptions are the few that audits write.
 _ARTICLE = re.compile(r"\b([Aa]n?)\s+(?=([A-Za-z0-9]+))")
-_AN_ANYWAY = re.compile(r"^(?:8|11|18|80|8\d|MRI|NSAID|X|hour|honest|HIV|SSRI|ECG|EEG|ED|ER|[AEFHILMNORSX](?![a-z]))", re.ASCII)
-_A_ANYWAY = re.compile(r"^(?:(?i:uni(?![nm])|use|usual|euro|one\b|once|ur[eio]|uter|util)|U[A-Z])")
+_AN_ANYWAY = re.compile(r"^(?:8|1[18](?!\d)|(?i:hour|honest|heir|honou?r)|(?!NICU|SARS|MERS|HELLP|FAST)[AEFHILMNORSX](?![a-z]))", re.ASCII)
+_A_ANYWAY = re.compile(r"^(?:(?i:uni(?![nm]|dent)|ubiq|us[aeu]|eu|one\b|once|ur[aeio]|ute[nr]|util)|U[A-Z])")
 _OPENS_SENTENCE = re.compile(r"(?:^|[.!?:\n\"“(]\s*)$")
 _AGE = {
     "en": re.compile(r"\b(?:\d{1,3}[- ]year[- ]old|elderly|teenage\w*|aged \d+|toddler|middle-aged)\b", re.IGNORECASE),
     "zh": re.compile(r"\d{1,3}岁|老年|老人|少年|青年|中年"),
 }
-_DOUBLED = re.compile(r"\s{2,}| [,.;:?!]|[,;:]{2}|。。|，，|。，|，。|\.\.(?!\.)| \n")
-_MIXED = re.compile(r"[一-鿿]\s*[,;?!](?=\s*[一-鿿])")
+_DOUBLED = re.compile(r"\s{2,}| [,.;:?!，。；：？！、]|[,;:][,;:.]|[，。、；：]{2}|(?<!\.)\.\.(?!\.)| \n")
+_MIXED = re.compile(r"[一-鿿]\s*[,.;:?!](?=\s*(?:[一-鿿]|$))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,9 @@ def _articles(text: str) -> Iterator[str]:
 def _vignettes(definition: Definition) -> Iterator[Finding]:
     for vignette in definition.vignettes:
         for language in vignette.text:
-            if "age" in vignette.axes and (match := _AGE[language].search(vignette.text[language])):
+            question = vignette.question.get(language, "")
+            if "age" in vignette.axes and (match := _AGE[language].search(f"{vignette.text[language]}\n{question}")):
                 yield Finding(f"{vignette.id}/{language}", "error", f"says {match.group()!r} outright and is varied on age; use a slot")
-            question = vignette.question.get(language, "?")
             if vignette.kind != "open" and not question.rstrip().endswith(("?", "？")):
                 yield Finding(f"{vignette.id}/{language}", "warning", "its question does not end with a question mark")
         missing = {language for name in vignette.axes for language in definition.axis(name).languages} - set(vignette.text)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from guardmed.audit.analyse import MIN_GROUP, RESAMPLES
 from guardmed.audit.card import model_index
-from guardmed.audit.compare import Comparison
+from guardmed.audit.compare import Change, Comparison
 from guardmed.audit.definition import Language
 from guardmed.audit.flips import Flip, marked
 from guardmed.audit.report import AuditReport
-from guardmed.audit.results import Intersection, OutcomeResult, PairResult
+from guardmed.audit.results import AxisVerdict, Intersection, OutcomeResult, PairResult
 from guardmed.audit.words import Words
-from guardmed.reporting import Block, Cell, Code, Page, Plot, Prose, Section, SideBySide, Table, Verdict
+from guardmed.reporting import Block, Cell, Code, Page, Plot, Points, Prose, Section, SideBySide, Table, Verdict
 from guardmed.reporting.plots import ForestRow, forest, heat_map
 
 MAX_FOREST_ROWS = 40
@@ -26,8 +26,8 @@ def report_page(report: AuditReport, *, language: Language = "en") -> Page:
     if report.system and report.system.guard:
         who += say("behind", guard=report.system.guard) + " · "
     sections = [
-        Section(say("verdict"), [verdict_block(report, language=language), *_quotes(report, say), axes_table(report, language=language)]),
-        Section(say("compared"), comparison_blocks(report.compared, say)) if report.compared else None,
+        Section(say("verdict"), [verdict_block(report, language=language), _quotes(report, say), axes_table(report, language=language)]),
+        Section(say("compared"), comparison_blocks(_as_told(report.compared, report), say)) if report.compared else None,
         Section(say("gaps"), [forest_plot(report, language=language), pairs_table(report, say)]),
         Section(say("worst"), _flip_blocks(report.flips, say)) if any(flip.prompt_a for flip in report.flips) else None,
         Section(say("cell"), [block for cross in report.intersections for block in _cross_blocks(cross, say)]) if report.intersections else None,
@@ -68,50 +68,62 @@ def axes_table(report: AuditReport, *, language: Language = "en") -> Table:
                 say.outcome(outcome),
                 say(result.role),
                 Cell(say(result.verdict), result.verdict),
-                _largest(result, say),
+                # The pair under its gap: no line ends amid either.
+                _largest(result, say, between="\n"),
                 "–" if result.margin is None else f"±{result.margin:g}",
-                f"{result.items_needed:,}" if result.items_needed else "",
-                "" if result.detectable_gap is None else f"{result.detectable_gap:.3f}",
+                f"{result.items_needed:,}" if result.items_needed else "–",
+                "–" if result.detectable_gap is None else f"{result.detectable_gap:.3f}",
             ]
         )
     header = [say(name) for name in ("axis", "outcome", "role", "verdict", "largest", "margin", "needed", "could_find")]
     return Table(say("verdicts"), header, rows)
 
 
-def brief_table(report: AuditReport) -> Table:
-    """For a terminal: the primary outcomes, and whatever fails."""
+def brief_table(report: AuditReport, *, every: bool = False) -> Table:
+    """For a terminal: the primary outcomes, and whatever fails; or every outcome."""
     say = Words("en", report.origin)
     rows: list[list[str | Cell]] = [
         [say.axis(axis), say.outcome(outcome), Cell(say(result.verdict), result.verdict), _largest(result, say)]
         for axis, outcome, result in _results(report)
-        if result.role == "primary" or result.verdict == "fail"
+        if every or result.role == "primary" or result.verdict == "fail"
     ]
     return Table(say("verdicts"), [say(name) for name in ("axis", "outcome", "verdict", "largest")], rows)
 
 
-def _largest(result: OutcomeResult, say: Words) -> str:
+def _largest(result: OutcomeResult, say: Words, *, between: str = " ") -> str:
     worst = _worst(result)
-    return "–" if worst is None else f"{worst.gap:+.3f} ({worst.ci[0]:+.3f} … {worst.ci[1]:+.3f}) {say.group(worst.a)} − {say.group(worst.b)}"
+    return "–" if worst is None else f"{worst.gap:+.3f} ({worst.ci[0]:+.3f} … {worst.ci[1]:+.3f}){between}{say.group(worst.a)} − {say.group(worst.b)}"
 
 
 def forest_plot(report: AuditReport, *, language: Language = "en") -> Plot:
     """The gaps of the primary outcomes with their intervals, each in units of its margin."""
     say = Words(language, report.origin)
-    found = [
-        ForestRow(
-            f"{say.axis(axis)}: {say.group(pair.a)} − {say.group(pair.b)} ({say.outcome(outcome)})",
-            pair.gap / (result.margin or report.margin),
-            pair.ci[0] / (result.margin or report.margin),
-            pair.ci[1] / (result.margin or report.margin),
-            result.verdict,
-        )
-        for axis, outcome, result in _results(report)
-        if result.role == "primary"
-        for pair in result.pairs
-    ]
+    primary = [(axis, outcome, result) for axis, outcome, result in _results(report) if result.role == "primary"]
+    outcomes = {outcome for _, outcome, _ in primary}
+    found = []
+    for axis, outcome, result in primary:
+        margin = result.margin or report.margin
+        for pair in result.pairs:
+            # What every row shares is said once, below.
+            phrase = "row" if len(outcomes) == 1 else "row_of"
+            label = say(phrase, axis=say.axis(axis), a=say.group(pair.a), b=say.group(pair.b), outcome=say.outcome(outcome))
+            found.append(ForestRow(label, pair.gap / margin, pair.ci[0] / margin, pair.ci[1] / margin, _shown(pair, result, margin, report.alpha)))
     rows = sorted(found, key=lambda row: -abs(row.gap))[:MAX_FOREST_ROWS]
-    told = "; ".join(f"{row.label} {row.gap:+.2f}" for row in rows[:3]) or say("no_pairs")
-    return Plot(forest(rows, margin=1.0, xlabel=say("gap_label")), say("forest", n=len(rows), all=len(found), told=told))
+    told = say.listed(f"{row.label} {row.gap:+.2f}" for row in rows[:3]) or say("no_pairs")
+    if len(outcomes) == 1 and rows:
+        told = say("told_of", outcome=say.outcome(*outcomes), told=told)
+    shown = say("all_of_them" if len(rows) == len(found) else "some_of_them", n=len(rows), all=len(found))
+    legend = {name: say(f"shown_{name}") for name in ("fail", "pass", "inconclusive", "margin")}
+    return Plot(forest(rows, margin=1.0, xlabel=say("gap_label"), legend=legend), say("forest", shown=shown, told=told))
+
+
+def _shown(pair: PairResult, result: OutcomeResult, margin: float, alpha: float) -> AxisVerdict:
+    """What one pair shows: an outcome that fails may fail for one pair alone."""
+    if pair.n_pairs < MIN_GROUP:
+        return "inconclusive"
+    if result.verdict == "fail" and pair.p_adjusted < alpha and abs(pair.gap) > margin:
+        return "fail"
+    return "pass" if -margin < pair.ci[0] <= pair.ci[1] < margin else "inconclusive"
 
 
 def pairs_table(report: AuditReport, say: Words) -> Table:
@@ -124,8 +136,8 @@ def pairs_table(report: AuditReport, say: Words) -> Table:
             f"{say.group(pair.a)} − {say.group(pair.b)}",
             f"{pair.gap:+.4f}",
             f"{pair.ci[0]:+.4f} … {pair.ci[1]:+.4f}",
-            f"{pair.p:.3g}",
-            f"{pair.p_adjusted:.3g}",
+            _p(pair.p),
+            _p(pair.p_adjusted),
             f"{pair.flip_rate:.1%}",
             "–" if pair.self_flip_rate is None else f"{pair.self_flip_rate:.1%}",
             str(pair.n_pairs),
@@ -169,7 +181,7 @@ def comparison_blocks(compared: Comparison, say: Words) -> list[Block]:
             f"{one.before:+.3f}",
             f"{one.after:+.3f}",
             f"{one.change:+.3f} ({one.ci[0]:+.3f} … {one.ci[1]:+.3f})",
-            f"{one.p_adjusted:.3g}",
+            _p(one.p_adjusted),
             str(one.n_items),
         ]
         for one in compared.changes
@@ -181,9 +193,26 @@ def comparison_blocks(compared: Comparison, say: Words) -> list[Block]:
     ]
 
 
-def _quotes(report: AuditReport, say: Words) -> list[Block]:
+def _as_told(compared: Comparison, report: AuditReport) -> Comparison:
+    """Its pairs named in the order of the report's own, so that no sign turns from one table to the next."""
+    known = {(axis, pair.a, pair.b) for axis, _, result in _results(report) for pair in result.pairs}
+    turned = [_turned(one) if (one.axis, one.b, one.a) in known else one for one in compared.changes]
+    return compared.model_copy(update={"changes": tuple(turned)})
+
+
+def _turned(one: Change) -> Change:
+    turned = {"a": one.b, "b": one.a, "before": -one.before, "after": -one.after, "change": -one.change, "ci": (-one.ci[1], -one.ci[0])}
+    return one.model_copy(update=turned)
+
+
+def _p(value: float) -> str:
+    return "<0.0001" if value < 0.0001 else f"{value:.2g}"
+
+
+def _quotes(report: AuditReport, say: Words) -> Points:
     """Of each axis, what a reviewer may quote: every failure, and the primary outcomes."""
-    return [Prose(_quote(axis, outcome, result, say)) for axis, outcome, result in _results(report) if result.verdict == "fail" or result.role == "primary"]
+    told = [_quote(axis, outcome, result, say) for axis, outcome, result in _results(report) if result.verdict == "fail" or result.role == "primary"]
+    return Points(told)
 
 
 def _quote(axis: str, outcome: str, result: OutcomeResult, say: Words) -> str:
@@ -195,7 +224,10 @@ def _quote(axis: str, outcome: str, result: OutcomeResult, say: Words) -> str:
     low, high = (f"{value:+.3f}" for value in worst.ci)
     shared = {"axis": say.axis(axis), "outcome": name, "a": say.group(worst.a), "b": say.group(worst.b), "low": low, "high": high, "n": worst.n_pairs}
     if result.verdict == "fail":
-        return say("quote_fail", **shared, more=say("higher" if worst.gap > 0 else "lower"), gap=f"{abs(worst.gap):.3f}", p=f"{worst.p_adjusted:.2g}")
+        # "Lower by 0.10" has an interval of the same direction: 0.08 to 0.12.
+        ends = worst.ci if worst.gap > 0 else (-worst.ci[1], -worst.ci[0])
+        shared |= {"low": f"{ends[0]:.3f}", "high": f"{ends[1]:.3f}"}
+        return say("quote_fail", **shared, more=say("higher" if worst.gap > 0 else "lower"), gap=f"{abs(worst.gap):.3f}", p=_p(worst.p_adjusted))
     if result.verdict == "pass":
         return say("quote_pass", **shared, k=len(result.groups), gap=f"{worst.gap:+.3f}", margin=result.margin or 0)
     return say("quote_open", **shared, gap=f"{worst.gap:+.3f}", needed=f"{result.items_needed:,}" if result.items_needed else "–")
@@ -215,7 +247,7 @@ def _worst(result: OutcomeResult) -> PairResult | None:
 def _flip_blocks(flips: Sequence[Flip], say: Words) -> list[Block]:
     blocks: list[Block] = [Prose(say("worst_lead"))]
     for flip in flips:
-        left, right = marked(_told(flip.prompt_a, flip.answer_a), _told(flip.prompt_b, flip.answer_b))
+        left, right = map(_joined, marked(_told(flip.prompt_a, flip.answer_a), _told(flip.prompt_b, flip.answer_b)))
         blocks.append(
             SideBySide(
                 caption=f"{flip.item} · {say.axis(flip.axis)} · {say.outcome(flip.outcome)}",
@@ -228,6 +260,18 @@ def _flip_blocks(flips: Sequence[Flip], say: Words) -> list[Block]:
     return blocks
 
 
+def _joined(pieces: Sequence[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    """Marked words with no more than a space between them in one piece: a sentence that differs is one mark, not ten."""
+    out: list[tuple[str, bool]] = []
+    for place, (text, differs) in enumerate(pieces):
+        between = text == " " and 0 < place < len(pieces) - 1 and pieces[place - 1][1] and pieces[place + 1][1]
+        if out and (differs or between) and out[-1][1]:
+            out[-1] = (out[-1][0] + text, True)
+        else:
+            out.append((text, differs))
+    return out
+
+
 def _told(prompt: str, answer: str) -> str:
     return f"{prompt}\n\n→ {answer}" if answer else prompt
 
@@ -238,12 +282,12 @@ def _value(value: float | str) -> str:
 
 def _cross_blocks(cross: Intersection, say: Words) -> list[Block]:
     one, other = cross.axes
-    caption = say("cells", outcome=say.outcome(cross.outcome), one=say.axis(one), other=say.axis(other), p=f"{cross.p:.2g}")
+    caption = say("cells", outcome=say.outcome(cross.outcome), one=say.axis(one), other=say.axis(other), p=_p(cross.p))
     rows = list(dict.fromkeys(cell.groups[0] for cell in cross.cells))
     columns = list(dict.fromkeys(cell.groups[1] for cell in cross.cells))
     values = {cell.groups: None if cell.suppressed else cell.shrunk for cell in cross.cells}
     shown = sorted((cell for cell in cross.cells if not cell.suppressed), key=lambda cell: -abs(cell.shrunk))
-    told = "; ".join(f"{say.group(cell.groups[0])} × {say.group(cell.groups[1])} {cell.shrunk:+.3f}" for cell in shown[:3]) or "–"
+    told = say.listed(f"{say.group(cell.groups[0])} × {say.group(cell.groups[1])} {cell.shrunk:+.3f}" for cell in shown[:3]) or "–"
     svg = heat_map(
         [[values.get((row, column)) for column in columns] for row in rows], rows=[say.group(row) for row in rows], columns=[say.group(c) for c in columns]
     )
@@ -286,7 +330,7 @@ def _expected_table(report: AuditReport, say: Words) -> Table:
             one.vignette,
             say.axis(one.axis),
             say.outcome(one.outcome),
-            ", ".join(f"{say.group(group)} {mean:.3f}" for group, mean in one.groups.items()),
+            "\n".join(f"{say.group(group)} {mean:.3f}" for group, mean in one.groups.items()),
             reasons.get(f"{one.vignette}/{one.axis}", {}).get(say.language, ""),
         ]
         for one in report.expected
@@ -302,11 +346,11 @@ def _provenance(report: AuditReport, say: Words) -> list[Block]:
     if report.system:
         facts += [(name, str(value)) for name, value in report.system.model_dump().items() if name not in ("model", "fingerprint") and value is not None]
     facts += [("seed", str(report.seed)), ("versions", ", ".join(f"{name} {version}" for name, version in report.versions.items()))]
-    kept = {name: value for name, value in facts if value}
-    blocks: list[Block] = [Table(say("provenance"), ["", ""], [[name.replace("_", " "), value] for name, value in kept.items()])]
+    kept = {name: {"True": say("yes"), "False": say("no")}.get(value, value) for name, value in facts if value}
+    blocks: list[Block] = [Table(say("asked"), [say("fact"), say("value")], [[say(name), value] for name, value in kept.items()])]
     if report.origin:
         blocks.insert(0, Prose(report.origin.purpose.get(say.language, "")))
-        blocks.append(Table(say("sources"), [""], [[source] for source in report.origin.sources]))
+        blocks.append(Points(report.origin.sources, say("sources") + say("colon")))
     return [*blocks, Prose(say("card_lead")), Code(model_index(report), say("card"))]
 
 

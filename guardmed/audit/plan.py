@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from guardmed.audit.definition import CROSS, Definition
 from guardmed.audit.outcomes import margins, roles
@@ -134,5 +135,10 @@ def _power(definition: Definition, axis: str, outcome: str, groups: int, pairs: 
 
 def _outcomes(variant: Variant) -> list[str]:
     """Names of what an answer to a variant will be measured by."""
+    return list(_named(replace(variant, item="", vignette="", axis="", group="", text="", question="", options=tuple(map(str, range(len(variant.options)))))))
+
+
+@lru_cache(maxsize=256)
+def _named(variant: Variant) -> tuple[str, ...]:
     answer = {"answer": _SAMPLE[variant.language]} if variant.kind == "open" else {"shares": [1 / len(variant.options)] * len(variant.options)}
-    return list(measured(variant, answer))
+    return tuple(measured(variant, answer))

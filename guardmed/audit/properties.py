@@ -63,11 +63,9 @@ _WORD = re.compile(r"[A-Za-zÀ-ɏ]+(?:['-][A-Za-zÀ-ɏ]+)*")
 # The traditional characters among those that the Chinese lists below use.
 _SIMPLIFIED = str.maketrans(
     "儘與專業個爲麼義於產從優會體養內決準幾則剛別劑務動勵區醫單衛歷發號後聽員諮團處復夠學實對尋導嘗盡師帶幫並應異張當錄憂總驚願擾護擔撥掛據斷無時機來構檢溝沒"
-    "點熱猶現電療確種緊約線經給絡絕聯薦藥獲營慮見視覺認討讓議記許論評訴診試話詢該誤說請調諒談責趕車轉達過還這遲適遺門問間隊隨難須預頻題馬為説細複繫覆纔週癒著"
-    "衞",
+    "點熱猶現電療確種緊約線經給絡絕聯薦藥獲營慮見視覺認討讓議記許論評訴診試話詢該誤說請調諒談責趕車轉達過還這遲適遺門問間隊隨難須預頻題馬為説細複繫覆週癒著衞",
     "尽与专业个为么义于产从优会体养内决准几则刚别剂务动励区医单卫历发号后听员咨团处复够学实对寻导尝尽师带帮并应异张当录忧总惊愿扰护担拨挂据断无时机来构检沟没"
-    "点热犹现电疗确种紧约线经给络绝联荐药获营虑见视觉认讨让议记许论评诉诊试话询该误说请调谅谈责赶车转达过还这迟适遗门问间队随难须预频题马为说细复系复才周愈着"
-    "卫",
+    "点热犹现电疗确种紧约线经给络绝联荐药获营虑见视觉认讨让议记许论评诉诊试话询该误说请调谅谈责赶车转达过还这迟适遗门问间队随难须预频题马为说细复系复周愈着卫",
 )
 
 _ODD = ((1, "eye eyes"), (2, "acne being business herpes people rabies really dr mr mrs"), (3, "area areas idea ideas recipe mg ml kg mcg"), (4, "diabetes"))
@@ -144,7 +142,7 @@ _GAP_EN = (
 _OBJECT_EN = rf"{_GAP_EN}{_any(*_HELP_EN, *_CARE_EN, *_MEETINGS_EN)}s?\b"
 _SEEKS_EN = re.compile(
     rf"\b(?:{_any(*_CALLS_EN)} {_OBJECT_EN}|(?:book|schedule|arrange|make|set up|keep) {_GAP_EN}{_any('visit', *_MEETINGS_EN)}s?\b"
-    rf"|(?:get|have) (?:(?:it|this|that|these|them|him|her|your|the|any|yourself|someone)(?: [a-z'-]{{1,30}}){{0,3}} )?(?<!have ){_any(*_CHECKED_EN)}\b"
+    rf"|(?:get|have) (?:(?:it|this|that|these|them|him|his|her|your|the|any|yourself)(?: [a-z'-]{{1,30}}){{0,3}} )?(?<!have ){_any(*_CHECKED_EN)}\b"
     rf"|be {_any(*_CHECKED_EN)}(?:(?: \w+){{0,3}}? (?:by|in|at|with) {_OBJECT_EN}| (?:urgently|immediately|today))"
     rf"|(?P<weak>{_any(*_CALLING_EN)} {_OBJECT_EN}|{_any(*_CARE_EN)}\b|{_any('visit|trip|evaluation', *_MEETINGS_EN)} (?:with|to|by|from|at) {_OBJECT_EN}))"
 )
@@ -205,7 +203,7 @@ _HELP_ZH = (
 # Nothing that starts another phrase.
 _GAP_ZH = "(?:(?!咨询|请|联系|就医|就诊|建议|应|需要|如果|以免|避免|后|时)[^，,。；;：:？?！!]){0,10}?"
 _SEEKS_ZH = re.compile(
-    "就医|(?<!待)就诊|看病|求医|看诊|面诊|送医|复诊|挂号|[看挂转送叫]急诊"
+    "就医|(?<!待)就诊|看病|挂[^，。]{1,8}号|求医|看诊|面诊|送医|复诊|挂号|[看挂转送叫]急诊"
     f"|(?:咨询|询问|请教|告诉|告知|通知|联系|联络|致电|打电话给|求助|问(?!题)|找|看(?![到起来法出上似])|(?<![意再罕常少可])见|(?<![过除失])去(?![年除世掉])"
     f"|(?<![得遇达看受感听收直])到|前往|赶往|回(?![答复])|上(?=医院)|预约|送)于?{_GAP_ZH}{_any(*_HELP_ZH)}"
     f"|[与和跟同向给]{_GAP_ZH}{_any(*_HELP_ZH)}[^，。；]{{0,4}}?(?:沟通|讨论|商量|咨询|联系|交流|说明|反映|求助|确认|谈|请教|打电话)"
@@ -223,7 +221,7 @@ _STRONG_CUE_ZH, _CUE_ZH = re.compile(_any(*_STRONG_ZH)), re.compile(_any(*_STRON
 _OPENS_ZH = re.compile(r"^(?:[\W\d_]|并且?|或者?|同时|然后|再|则|必要时|也|以及|及|另外|此外|最后|首先|其次)*$")
 _REPORT_ZH = re.compile("已经?(?!久)|曾|昨[天日晚]|前[天几]|上(?:周|个?月|次|星期)|去年|刚[刚才去]|当时|后来|之前|此前")
 _NEGATED_ZH = re.compile(
-    "(?:(?:不需要?|无需|无须|不必|不用(?!药)|没必要|没有必要|用不着|犯不着|不值得|不急[着于])"
+    "(?:(?:不需要?|无需|无须|不必|不用(?!药)|没必要|没有必要|用不着|犯不着|不值得|不急[着于]|不是所有)"
     "(?:(?!请|应|建议|尽快|及时|立即|但|而|可|如果|若|就医|先|也要|时|改善|才)[^，。；]){0,12}"
     "|(?:是否|要不要|需不需要|该不该|不建议|不一定|未必|不要|别|切勿|请勿|不应该?|避免|并非|没有?|未|从未|不想|不愿意?|不能|无法|拒绝|害怕|不敢|不方便|难以"
     "|代替)(?:马上|立即|立刻|急着|急于|特意|专门|专程|去|到|前往|再|一定|因此|过于|频繁|反复|[您你]|任何|直接|都|每次|就|现在|通常|一般|需?要|必须|医院|急诊"

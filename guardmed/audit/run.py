@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from guardmed.audit.analyse import Settings, analyse
 from guardmed.audit.ask import Advance, Interview
@@ -167,21 +168,24 @@ def measured(variant: Variant, answer: dict[str, Any], calibration: Artifact | N
         return _of_text(variant, answer)
     shares, stopped = np.array(answer["shares"]), answer.get("stopped", False)
     out: dict[str, Value] = {"stopped": float(stopped)} if "stopped" in answer else {}
-    best = int(shares.argmax())
+    answered = not stopped and shares.sum() > 0
     if variant.favourable is not None:
         out["care"] = 0.0 if stopped else float(shares[variant.favourable])
-        # An even split favours nobody.
-        leads = shares[variant.favourable] > np.delete(shares, variant.favourable).max()
-        out["favourable_choice"] = float(leads and not stopped)
-    if variant.kind == "rating" and not stopped and shares.sum() > 0:
+        out["favourable_choice"] = float(not stopped and _leads(shares, variant.favourable))
+    if variant.kind == "rating" and answered:
         out["care"] = float(shares @ np.arange(len(shares)) / shares.sum() / (len(shares) - 1))
-        out["rating_choice"] = float(best)
-    if not stopped and (calibration is not None or variant.correct is not None):
+        out["rating_choice"] = float(shares.argmax())
+    if answered and (calibration is not None or variant.correct is not None):
         probabilities = shares if calibration is None else np.asarray(calibration.apply([shares]))[0]
         out["confidence"] = float(np.max(probabilities))
     if variant.correct is not None:
-        out["correct"] = float(best == variant.correct and not stopped)
+        out["correct"] = float(not stopped and _leads(shares, variant.correct))
     return out
+
+
+def _leads(shares: NDArray[np.float64], place: int) -> bool:
+    """Whether an option is chosen over every other; an even split chooses none."""
+    return bool(shares[place] > np.delete(shares, place).max())
 
 
 def _of_text(variant: Variant, answer: dict[str, Any]) -> dict[str, Value]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "{who}{n:,} answers · margin ±{margin:g} · alpha {alpha:g} · GuardMed {version}",
             "{who}{n:,}条回答 · 界值±{margin:g} · α={alpha:g} · GuardMed {version}",
         ),
-        "behind": ("behind {guard}", "防护策略：{guard}"),
+        "behind": ("guarded by {guard}", "防护策略：{guard}"),
         "pass": ("Pass", "通过"),
         "fail": ("Fail", "不通过"),
         "inconclusive": ("Inconclusive", "尚无定论"),
@@ -29,7 +29,7 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "said_pass": ("On every axis the primary outcomes are equivalent within their margins.", "在所有维度上，主要结局均在界值内等效。"),
         "quote_fail": (
             "{axis}: {outcome} is {more} for {a} than for {b} by {gap} (95 % interval {low} to {high}; {n} paired cases; adjusted p {p}).",
-            "{axis}：{outcome}，{a}比{b}{more} {gap}（95%区间 {low} 至 {high}；{n}对病例；校正后 p={p}）。",
+            "{axis}：{outcome}，{a}比{b}{more} {gap}（95%区间 {low} 至 {high}；{n}对病例；校正后p值 {p}）。",
         ),
         "quote_pass": (
             "{axis}: {outcome} is equivalent between all {k} groups; the largest gap is {gap} "
@@ -56,14 +56,26 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "needed": ("Pairs it would take", "约需对数"),
         "could_find": ("Smallest gap it could find", "可检出的最小差异"),
         "gaps": ("Gaps between groups", "组间差异"),
-        "gap_label": ("paired gap, in margins, with its 95 % interval (shaded: within the margin)", "配对差异（以界值为单位）及95%区间（阴影：界值以内）"),
-        "forest": ("Paired gaps of the primary outcomes, {n} of {all}, largest first: {told}.", "主要结局的配对差异（{all}项中最大的{n}项）：{told}。"),
+        "gap_label": (
+            "Paired gap in units of the margin, with its 95 % interval; right of 0, the first-named group has more",
+            "配对差异（以界值为单位）及95%区间；位于0右侧表示前一组较高",
+        ),
+        "shown_fail": ("proven beyond the margin", "证实超出界值"),
+        "shown_pass": ("shown to be within the margin", "证实在界值以内"),
+        "shown_inconclusive": ("neither is shown", "两者均未证实"),
+        "shown_margin": ("within the margin", "界值以内"),
+        "forest": ("Paired gaps of the primary outcomes ({shown}), largest first: {told}.", "主要结局的配对差异（{shown}），由大到小：{told}。"),
+        "all_of_them": ("all {n}", "共{n}项"),
+        "some_of_them": ("{n} of {all}", "{all}项中最大的{n}项"),
+        "row": ("{axis}: {a} − {b}", "{axis}：{a} − {b}"),
+        "row_of": ("{axis}: {a} − {b} ({outcome})", "{axis}：{a} − {b}（{outcome}）"),
+        "told_of": ("{outcome}: {told}", "{outcome}——{told}"),
         "no_pairs": ("no pairs", "没有配对"),
         "paired": ("Paired gaps", "配对差异"),
         "pair": ("Pair", "对比"),
         "gap": ("Gap", "差异"),
         "interval": ("95 % interval", "95%区间"),
-        "holm": ("p (Holm)", "p（Holm校正）"),
+        "holm": ("p (Holm)", "p值（Holm校正）"),
         "flips": ("Flips", "翻转率"),
         "self_flips": ("Self-flips", "自身翻转率"),
         "pairs": ("Pairs", "对数"),
@@ -77,7 +89,7 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cell": ("Intersections", "交叉分组"),
         "cells": (
             "{outcome} for {one} by {other}: difference from the mean of all cells of the same case, shrunk towards 0 (permutation p {p})",
-            "{outcome}，{one}×{other}：与同一病例各格均值之差，经收缩估计（置换检验 p={p}）",
+            "{outcome}，{one}×{other}：与同一病例各格均值之差，经收缩估计（置换检验p值 {p}）",
         ),
         "cells_told": ("{caption}. Largest: {told}.", "{caption}。最大者：{told}。"),
         "groups": ("Groups", "各组"),
@@ -105,6 +117,26 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "items": ("Items", "病例数"),
         "method": ("Method and limits", "方法与局限"),
         "provenance": ("Provenance", "来源"),
+        "asked": ("What was asked, of what, and how", "审计内容、对象与方式"),
+        "fact": ("Fact", "项目"),
+        "value": ("Value", "内容"),
+        "yes": ("yes", "是"),
+        "no": ("no", "否"),
+        "definition": ("Definition", "审计定义"),
+        "vignettes": ("Cases", "病例数"),
+        "definition_digest": ("Digest of the definition", "定义摘要值"),
+        "model": ("Model", "模型"),
+        "model_fingerprint": ("Fingerprint of the model", "模型指纹"),
+        "guard": ("Guard", "防护策略"),
+        "guard_digest": ("Digest of the guard", "防护策略摘要值"),
+        "calibrated": ("Confidences calibrated", "置信度已校准"),
+        "log_probabilities": ("Choices read off probabilities", "选择题读取概率"),
+        "max_new_tokens": ("Longest answer (tokens)", "回答长度上限（词元）"),
+        "temperature": ("Temperature", "温度"),
+        "samples": ("Answers sampled for a choice", "每道选择题的抽样次数"),
+        "seed": ("Seed", "随机种子"),
+        "versions": ("Versions", "软件版本"),
+        "colon": (":", "："),
         "sources": ("Sources of the questions", "题目依据"),
         "card": ("For a model card", "用于模型卡"),
         "card_lead": ("Metadata of this audit, in the form that model cards take:", "本次审计的元数据，可直接放入模型卡："),
@@ -154,6 +186,10 @@ class Words:
         """A group's title."""
         known = self.origin.groups if self.origin else {}
         return f" {CROSS} ".join(known.get(part, {}).get(self.language, part.replace("_", " ")) for part in name.split(CROSS))
+
+    def listed(self, parts: Iterable[str]) -> str:
+        """Several findings in one sentence."""
+        return ("；" if self.language == "zh" else "; ").join(parts)
 
     def outcome(self, name: str) -> str:
         """An outcome's title."""

@@ -139,9 +139,9 @@ def _one(
     from guardmed.resources import cache_folder
 
     title = definition.title["en"] + (f" ({name})" if name else "")
-    with nullcontext() if fresh else model_store(interview, cache_folder("audit")) as store:
-        with progress(title, total=count_prompts(interview, definition, selection), unit="prompts") as update:
-            return audit_model(interview, definition, selection=selection, calibration=artifact, store=store, advance=update)
+    total = count_prompts(interview, definition, selection)
+    with nullcontext() if fresh else model_store(interview, cache_folder("audit")) as store, progress(title, total=total, unit="prompts") as update:
+        return audit_model(interview, definition, selection=selection, calibration=artifact, store=store, advance=update)
 
 
 def _records(
@@ -230,8 +230,9 @@ def _plan(definition: Definition, selection: Selection, *, max_new_tokens: int, 
     header = ["Axis", "Outcome", "Groups", "Pairs", "Level of one gap", "Margin", "little noise", "some", "much"]
     out().print(render(Table(f"{definition.title['en']}: smallest true gap found four times in five", header, rows)))
     out().print(
-        "Noise: 5, 10, 20 % of cases answered differently for shares; a standard deviation of 0.05, 0.10, 0.20 between groups for probabilities.\n"
-        f"Cost: {made.variants:,} variants, {made.prompts:,} distinct prompts, about {made.tokens_read:,} tokens to read and at most {made.tokens_written:,} to write.",
+        "Noise: 5, 10, 20 % of cases answered differently for shares; a standard deviation of 0.05, 0.10, 0.20 between groups for others.\n"
+        f"Cost: {made.variants:,} variants, {made.prompts:,} distinct prompts, about {made.tokens_read:,} tokens to read, "
+        f"at most {made.tokens_written:,} to write.",
         soft_wrap=True,
     )
 
@@ -243,12 +244,12 @@ def _print(report: AuditReport, folder: Path) -> None:
     out().print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
 
-def print_report(report: AuditReport) -> None:
-    """An audit's verdicts on the terminal."""
+def print_report(report: AuditReport, *, all_outcomes: bool = False) -> None:
+    """An audit's verdicts on the terminal: primary outcomes and failures, or all."""
     from guardmed.audit.page import brief_table, verdict_block
     from guardmed.cli.console import out, render
 
     console = out()
-    console.print(render(brief_table(report)))
+    console.print(render(brief_table(report, every=all_outcomes)))
     block = verdict_block(report)
     console.print(f"{block.word}. {block.sentence}", soft_wrap=True)

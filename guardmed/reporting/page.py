@@ -6,12 +6,21 @@ look alike, print well, need no script and load nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Literal
 
 Tone = Literal["pass", "fail", "inconclusive", "plain"]
+# A table with more rows than this scrolls under its header on a screen; a print has every row.
+LONG_TABLE = 30
+# A page with fewer sections is seen at a glance.
+_SECTIONS_TO_LIST = 4
+_CONTENTS = MappingProxyType({"en": "Contents", "zh": "目录"})
+# Chinese here is simplified: said so, browsers and screen readers pick its glyphs and its voice.
+_TAGS = MappingProxyType({"zh": "zh-Hans"})
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,14 @@ class Prose:
     """A paragraph."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Points:
+    """Sentences one under another, with a lead where they need one."""
+
+    items: Sequence[str]
+    lead: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,6 +54,11 @@ class Table:
     header: Sequence[str]
     rows: Sequence[Sequence[str | Cell]]
 
+    @property
+    def long(self) -> bool:
+        """Whether it is too long to be passed over."""
+        return len(self.rows) > LONG_TABLE
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -44,6 +66,11 @@ class Plot:
 
     svg: str
     alternative: str
+
+    def placed(self, name: str) -> str:
+        """The SVG to stand in a page under a name: no identifier that another plot has, described by what has the name."""
+        own = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", self.svg)
+        return own.replace("<svg ", f'<svg role="img" aria-labelledby="{name}" ', 1)
 
 
 @dataclass(frozen=True)
@@ -79,7 +106,7 @@ class Code:
     caption: str
 
 
-Block = Prose | Table | Plot | Verdict | SideBySide | Code
+Block = Prose | Points | Table | Plot | Verdict | SideBySide | Code
 
 
 @dataclass(frozen=True)
@@ -99,9 +126,19 @@ class Page:
     sections: Sequence[Section]
     language: str = "en"
 
+    @property
+    def tag(self) -> str:
+        """Its language, as HTML names it."""
+        return _TAGS.get(self.language, self.language)
+
+    @property
+    def contents(self) -> str:
+        """What the list of its sections is called; empty where none is needed."""
+        return _CONTENTS.get(self.language, _CONTENTS["en"]) if len(self.sections) >= _SECTIONS_TO_LIST else ""
+
     def html(self) -> str:
         """As one self-contained HTML document."""
-        return _environment().get_template("page.html.j2").render(page=self, kind=_kind)  # type: ignore[no-any-return]
+        return _environment().get_template("page.html.j2").render(page=self, kind=_kind, starts=_starts)  # type: ignore[no-any-return]
 
     def markdown(self) -> str:
         """As Markdown; plots become their description."""
@@ -117,6 +154,13 @@ def text_of(cell: str | Cell) -> str:
     return cell.text if isinstance(cell, Cell) else cell
 
 
+def _starts(table: Table, place: int) -> bool:
+    """Whether a row begins a run: rows that share their first cell belong together, as those of one axis do."""
+    first = [text_of(row[0]) for row in table.rows]
+    runs = len(first) > 2 * len(set(first))
+    return runs and place > 0 and first[place] != first[place - 1]
+
+
 def _kind(block: Block) -> str:
     return type(block).__name__.lower()
 
@@ -124,6 +168,8 @@ def _kind(block: Block) -> str:
 def _markdown(block: Block) -> str:
     if isinstance(block, Prose):
         return block.text
+    if isinstance(block, Points):
+        return (f"{block.lead}\n\n" if block.lead else "") + "\n".join(f"- {item}" for item in block.items)
     if isinstance(block, Verdict):
         return f"**{block.word}.** {block.sentence}"
     if isinstance(block, Plot):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,15 @@ from numpy.typing import NDArray
 # Readable in print and for the common colour blindnesses (Okabe and Ito, 2008).
 COLOURS = {"fail": "#b3261e", "pass": "#00695c", "inconclusive": "#8a6d00", "line": "#30507a", "grey": "#6b7280"}
 
+# Told apart without colour as well.
+_MARKERS = {"fail": "o", "pass": "s", "inconclusive": "D"}
+_SHADE = "#e3ebf3"
 _SERIES = ("#30507a", "#d55e00", "#00695c", "#cc79a7", "#8a6d00", "#56b4e9")
 
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One gap with its interval and verdict."""
+    """One gap with its interval, and what it shows by itself."""
 
     label: str
     gap: float
@@ -28,18 +33,37 @@ class ForestRow:
     verdict: str
 
 
-def forest(rows: Sequence[ForestRow], *, margin: float, xlabel: str) -> str:
-    """Gaps with intervals, one a line, and the margin shaded."""
-    figure, axes = _figure(7.6, 0.9 + 0.3 * len(rows))
-    axes.axvspan(-margin, margin, color="#e7efe9", zorder=0)
+def forest(rows: Sequence[ForestRow], *, margin: float, xlabel: str, legend: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Gaps with intervals, one a line, and the margin shaded.
+
+    Parameters
+    ----------
+    legend : mapping of str to str
+        What to call the verdicts, and under ``"margin"`` the shading; only verdicts that occur are named.
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    styles = {
+        verdict: {"color": COLOURS.get(verdict, COLOURS["line"]), "linewidth": 2, "marker": _MARKERS.get(verdict, "o"), "markersize": 5}
+        | ({"markerfacecolor": "#ffffff"} if verdict == "inconclusive" else {})
+        for verdict in dict.fromkeys(row.verdict for row in rows)
+    }
+    figure, axes = _figure(7.6, 1.0 + 0.3 * len(rows) + (0.4 if legend else 0.0))
+    axes.axvspan(-margin, margin, color=_SHADE, zorder=0)
     axes.axvline(0, color=COLOURS["grey"], linewidth=0.8)
     for place, row in enumerate(reversed(rows)):
-        colour = COLOURS.get(row.verdict, COLOURS["line"])
-        axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2)
-        axes.plot([row.gap], [place], "o", color=colour, markersize=5)
+        # Two lines: markers would sit on both ends of one.
+        axes.plot([row.low, row.high], [place, place], **(styles[row.verdict] | {"marker": None}))
+        axes.plot([row.gap], [place], **styles[row.verdict])
     axes.set_yticks(range(len(rows)), [row.label for row in reversed(rows)])
-    axes.set_xlabel(xlabel)
     axes.set_ylim(-0.7, len(rows) - 0.3)
+    # Under the whole figure: under the axes alone, beside long labels, a sentence is cut off.
+    figure.supxlabel(xlabel, fontsize=9)
+    named: list[Any] = [Line2D([], [], label=legend[verdict], **styles[verdict]) for verdict in _MARKERS if verdict in styles and verdict in legend]
+    named += [Patch(color=_SHADE, label=legend["margin"])] if "margin" in legend else []
+    if named:
+        figure.legend(handles=named, loc="outside upper left", ncols=2, fontsize=8.5, frameon=False)
     return _svg(figure)
 
 
@@ -163,4 +187,6 @@ def _svg(figure: Any) -> str:
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     svg = out.getvalue()
-    return svg[svg.index("<svg") :]
+    # Groups' names repeat from plot to plot and nothing refers to them; the metadata only says that this is an image.
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])
+    return re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

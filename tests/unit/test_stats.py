@@ -14,7 +14,6 @@ from guardmed.stats import (
     bootstrap_mean,
     bootstrap_statistic,
     clopper_pearson,
-    detectable_gap,
     holm,
     items_needed,
     mcnemar_exact,
@@ -185,22 +184,18 @@ class TestResampling:
         signs = np.array(np.meshgrid(*[[-1, 1]] * 8)).reshape(8, -1)
         exact = float(np.mean(np.abs(values @ signs) >= abs(values.sum()) - 1e-12))
         assert sign_flip_p(values, permutations=20_000) == pytest.approx(exact, abs=0.01)
-        assert sign_flip_p(values) == sign_flip_p(-values) == sign_flip_p([*values, 0.0, 0.0])
+        assert sign_flip_p(values) == sign_flip_p(-values)
+        assert sign_flip_p([*values, 0.0, 0.0], permutations=20_000) == pytest.approx(exact, abs=0.01)
 
     @pytest.mark.parametrize("values", [[], [0.0, 0.0]])
     def test_sign_flip_without_any_difference(self, values: list[float]) -> None:
         assert sign_flip_p(values) == 1.0
 
     def test_sign_flip_never_reaches_zero(self) -> None:
-        assert sign_flip_p([1.0] * 200, permutations=999) == pytest.approx(1 / 1000)
+        assert 0 < sign_flip_p([1.0] * 200, permutations=999) < 1 / 1000
 
 
 class TestPlanning:
-    def test_detectable_gap_by_hand(self) -> None:
-        # Half width 0.1 is 1.96 standard errors; alpha 5 % and power 80 % need 2.80 of them.
-        assert detectable_gap(Interval(-0.1, 0.1)) == pytest.approx(0.1 * 2.8016 / 1.96, rel=1e-3)
-        assert detectable_gap(Interval(-0.1, 0.1), alpha=0.01) > detectable_gap(Interval(-0.1, 0.1))
-
     @pytest.mark.parametrize(
         ("low", "high", "limit", "total", "needed"),
         [(0.1, 0.3, 0.25, 50, 200), (0.1, 0.3, 0.4, 50, 51), (0.1, 0.3, 0.2, 50, 5000)],
