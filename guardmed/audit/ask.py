@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,14 +14,26 @@ from guardmed.audit.variants import Variant
 from guardmed.errors import ExecutionError
 from guardmed.files import digest_value
 from guardmed.models.base import LanguageModel, Sampling
-from guardmed.policy import Stage
-
-if TYPE_CHECKING:
-    from guardmed.guard import GuardedModel
+from guardmed.policy import Policy, Stage
 
 Advance = Callable[[int], None]
 _BATCH = {"choice": 32, "rating": 32, "open": 16}
 _TOKENS_TO_CHOOSE = 8
+
+
+class Guard(Protocol):
+    """What stands in front of a model: :class:`guardmed.GuardedModel`, seen from below it."""
+
+    @property
+    def policy(self) -> Policy:
+        """What sees every prompt first."""
+
+    @property
+    def digest(self) -> str:
+        """Of everything that makes it up."""
+
+    def generate(self, prompts: Any, **keywords: Any) -> Any:
+        """Guarded responses, one a prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,23 +72,18 @@ class Interview:
 
     Attributes
     ----------
-    guard : GuardedModel or None
+    guard : Guard or None
         Whose model is ``model``; its policy sees every prompt first.
     """
 
     model: LanguageModel
-    guard: GuardedModel | None = None
+    guard: Guard | None = None
     decoding: Decoding = field(default_factory=Decoding)
 
     @property
     def guard_digest(self) -> str | None:
         """Digest of everything that makes up the guard; None without one."""
-        if self.guard is None:
-            return None
-        calibration = self.guard.calibration
-        return digest_value(
-            [self.guard.policy.digest, self.guard.settings.model_dump(mode="json"), calibration.model_dump(mode="json") if calibration else None]
-        )
+        return self.guard.digest if self.guard is not None else None
 
     def plan(self, variants: Iterable[Variant], *, repeats: Callable[[Variant], int]) -> list[list[Asked]]:
         """Batches of what has to be asked, each distinct prompt once.

@@ -11,7 +11,9 @@ from guardmed.audit.report import AuditReport
 
 def model_index(report: AuditReport) -> str:
     """YAML of the audit's verdict and its largest gaps, one metric for each axis and primary outcome."""
-    metrics: list[dict[str, Any]] = [{"type": "bias_audit_verdict", "name": "Verdict", "value": report.verdict}]
+    # The hub takes a source only with an address, so what measured it stands here.
+    about = {"guardmed": report.guardmed_version, "alpha": report.alpha}
+    metrics: list[dict[str, Any]] = [{"type": "bias_audit_verdict", "name": "Verdict", "value": report.verdict, "args": about}]
     for axis, outcomes in report.axes.items():
         for outcome, result in outcomes.items():
             if result.role != "primary" or not result.pairs:
@@ -30,7 +32,6 @@ def model_index(report: AuditReport) -> str:
         "task": {"type": "text-generation"},
         "dataset": {name: value for name, value in dataset.items() if value},
         "metrics": metrics,
-        "source": {"name": f"GuardMed {report.guardmed_version}"},
     }
     index = {"model-index": [{"name": report.model or "unnamed", "results": [entry]}]}
     return str(yaml.safe_dump(index, allow_unicode=True, sort_keys=False, width=120))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from guardmed.audit.analyse import MIN_GROUP, RESAMPLES
@@ -16,6 +17,9 @@ from guardmed.reporting import Block, Cell, Code, Page, Plot, Points, Prose, Sec
 from guardmed.reporting.plots import ForestRow, forest, heat_map
 
 MAX_FOREST_ROWS = 40
+# No line may end within an interval.
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+_TO = "\u00a0…\u00a0"
 
 
 def report_page(report: AuditReport, *, language: Language = "en") -> Page:
@@ -92,7 +96,7 @@ def brief_table(report: AuditReport, *, every: bool = False) -> Table:
 
 def _largest(result: OutcomeResult, say: Words, *, between: str = " ") -> str:
     worst = _worst(result)
-    return "–" if worst is None else f"{worst.gap:+.3f} ({worst.ci[0]:+.3f} … {worst.ci[1]:+.3f}){between}{say.group(worst.a)} − {say.group(worst.b)}"
+    return "–" if worst is None else f"{_with(worst.gap, worst.ci)}{between}{_pair(worst, say)}"
 
 
 def forest_plot(report: AuditReport, *, language: Language = "en") -> Plot:
@@ -133,15 +137,15 @@ def pairs_table(report: AuditReport, say: Words) -> Table:
         [
             say.axis(axis),
             say.outcome(outcome),
-            f"{say.group(pair.a)} − {say.group(pair.b)}",
-            f"{pair.gap:+.4f}",
-            f"{pair.ci[0]:+.4f} … {pair.ci[1]:+.4f}",
+            _pair(pair, say),
+            _signed(pair.gap, 4),
+            _span(pair.ci, 4),
             _p(pair.p),
             _p(pair.p_adjusted),
             f"{pair.flip_rate:.1%}",
             "–" if pair.self_flip_rate is None else f"{pair.self_flip_rate:.1%}",
             str(pair.n_pairs),
-            *([", ".join(f"{name} {one.gap:+.3f} ({one.n_pairs})" for name, one in pair.by_language.items())] if several else []),
+            *(["\n".join(f"{name}\u00a0{_signed(one.gap)}\u00a0({one.n_pairs})" for name, one in pair.by_language.items())] if several else []),
         ]
         for axis, outcome, result in _results(report)
         for pair in result.pairs
@@ -156,7 +160,7 @@ def groups_table(report: AuditReport, say: Words) -> Table:
     for axis, outcome, result in _results(report):
         for name, group in result.groups.items():
             shown = say("under", n=MIN_GROUP) if group.suppressed else f"{group.mean:.3f}"
-            interval = "" if group.suppressed else f"{group.ci[0]:.3f} … {group.ci[1]:.3f}"
+            interval = "" if group.suppressed else f"{group.ci[0]:.3f}{_TO}{group.ci[1]:.3f}"
             rows.append([say.axis(axis), say.outcome(outcome), say.group(name), str(group.n), shown, interval])
     return Table(say("means"), [say("axis"), say("outcome"), say("group"), "n", say("mean"), say("interval")], rows)
 
@@ -168,7 +172,7 @@ def comparison_blocks(compared: Comparison, say: Words) -> list[Block]:
             say.outcome(one.outcome),
             f"{one.before:.3f}",
             f"{one.after:.3f}",
-            f"{one.after - one.before:+.3f} ({one.ci[0]:+.3f} … {one.ci[1]:+.3f})",
+            _with(one.after - one.before, one.ci),
             str(one.n_items),
         ]
         for one in compared.levels
@@ -177,10 +181,10 @@ def comparison_blocks(compared: Comparison, say: Words) -> list[Block]:
         [
             say.axis(one.axis),
             say.outcome(one.outcome),
-            f"{say.group(one.a)} − {say.group(one.b)}",
-            f"{one.before:+.3f}",
-            f"{one.after:+.3f}",
-            f"{one.change:+.3f} ({one.ci[0]:+.3f} … {one.ci[1]:+.3f})",
+            _pair(one, say),
+            _signed(one.before),
+            _signed(one.after),
+            _with(one.change, one.ci),
             _p(one.p_adjusted),
             str(one.n_items),
         ]
@@ -205,14 +209,37 @@ def _turned(one: Change) -> Change:
     return one.model_copy(update=turned)
 
 
+def _signed(value: float, digits: int = 3) -> str:
+    """A figure with its sign; what rounds to nothing is not less than nothing."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
+def _span(ci: tuple[float, float], digits: int = 3) -> str:
+    return f"{_signed(ci[0], digits)}{_TO}{_signed(ci[1], digits)}"
+
+
+def _with(gap: float, ci: tuple[float, float]) -> str:
+    return f"{_signed(gap)}\u00a0({_span(ci)})"
+
+
+def _pair(pair: PairResult | Change, say: Words) -> str:
+    a, b = say.group(pair.a), say.group(pair.b)
+    # Short enough to stay on one line; else it may end behind the sign.
+    return f"{a}\u00a0−\u00a0{b}" if len(a) + len(b) <= 16 else f"{a}\u00a0− {b}"
+
+
 def _p(value: float) -> str:
     return "<0.0001" if value < 0.0001 else f"{value:.2g}"
 
 
 def _quotes(report: AuditReport, say: Words) -> Points:
     """Of each axis, what a reviewer may quote: every failure, and the primary outcomes."""
-    told = [_quote(axis, outcome, result, say) for axis, outcome, result in _results(report) if result.verdict == "fail" or result.role == "primary"]
+    told = [_capital(_quote(axis, outcome, result, say)) for axis, outcome, result in _results(report) if result.verdict == "fail" or result.role == "primary"]
     return Points(told)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _quote(axis: str, outcome: str, result: OutcomeResult, say: Words) -> str:
@@ -221,7 +248,7 @@ def _quote(axis: str, outcome: str, result: OutcomeResult, say: Words) -> str:
     name = name if say.language == "zh" else name[:1].lower() + name[1:]
     if worst is None:
         return say("quote_none", axis=say.axis(axis), outcome=name)
-    low, high = (f"{value:+.3f}" for value in worst.ci)
+    low, high = map(_signed, worst.ci)
     shared = {"axis": say.axis(axis), "outcome": name, "a": say.group(worst.a), "b": say.group(worst.b), "low": low, "high": high, "n": worst.n_pairs}
     if result.verdict == "fail":
         # "Lower by 0.10" has an interval of the same direction: 0.08 to 0.12.
@@ -229,8 +256,9 @@ def _quote(axis: str, outcome: str, result: OutcomeResult, say: Words) -> str:
         shared |= {"low": f"{ends[0]:.3f}", "high": f"{ends[1]:.3f}"}
         return say("quote_fail", **shared, more=say("higher" if worst.gap > 0 else "lower"), gap=f"{abs(worst.gap):.3f}", p=_p(worst.p_adjusted))
     if result.verdict == "pass":
-        return say("quote_pass", **shared, k=len(result.groups), gap=f"{worst.gap:+.3f}", margin=result.margin or 0)
-    return say("quote_open", **shared, gap=f"{worst.gap:+.3f}", needed=f"{result.items_needed:,}" if result.items_needed else "–")
+        groups = say("both_groups" if len(result.groups) == 2 else "all_groups", k=len(result.groups))
+        return say("quote_pass", **shared, groups=groups, gap=_signed(worst.gap), margin=result.margin or 0)
+    return say("quote_open", **shared, gap=_signed(worst.gap), needed=f"{result.items_needed:,}" if result.items_needed else "–")
 
 
 def _worst(result: OutcomeResult) -> PairResult | None:
@@ -251,10 +279,11 @@ def _flip_blocks(flips: Sequence[Flip], say: Words) -> list[Block]:
         blocks.append(
             SideBySide(
                 caption=f"{flip.item} · {say.axis(flip.axis)} · {say.outcome(flip.outcome)}",
-                left_title=f"{say.group(flip.a)}: {_value(flip.value_a)}",
-                right_title=f"{say.group(flip.b)}: {_value(flip.value_b)}",
+                left_title=say.group(flip.a) + say("colon") + _value(flip.value_a),
+                right_title=say.group(flip.b) + say("colon") + _value(flip.value_b),
                 left=left,
                 right=right,
+                language="zh" if _HAN.search(flip.prompt_a) else "en",
             )
         )
     return blocks
@@ -287,7 +316,7 @@ def _cross_blocks(cross: Intersection, say: Words) -> list[Block]:
     columns = list(dict.fromkeys(cell.groups[1] for cell in cross.cells))
     values = {cell.groups: None if cell.suppressed else cell.shrunk for cell in cross.cells}
     shown = sorted((cell for cell in cross.cells if not cell.suppressed), key=lambda cell: -abs(cell.shrunk))
-    told = say.listed(f"{say.group(cell.groups[0])} × {say.group(cell.groups[1])} {cell.shrunk:+.3f}" for cell in shown[:3]) or "–"
+    told = say.listed(f"{say.group(cell.groups[0])} × {say.group(cell.groups[1])} {_signed(cell.shrunk)}" for cell in shown[:3]) or "–"
     svg = heat_map(
         [[values.get((row, column)) for column in columns] for row in rows], rows=[say.group(row) for row in rows], columns=[say.group(c) for c in columns]
     )
@@ -300,8 +329,8 @@ def _cross_blocks(cross: Intersection, say: Words) -> list[Block]:
                 say.group(cell.groups[1]),
                 str(cell.n),
                 f"{cell.mean:.3f}",
-                f"{cell.shrunk:+.3f}",
-                f"{cell.ci[0]:+.3f} … {cell.ci[1]:+.3f}",
+                _signed(cell.shrunk),
+                _span(cell.ci),
             ]
             for cell in shown
         ],
@@ -330,12 +359,12 @@ def _expected_table(report: AuditReport, say: Words) -> Table:
             one.vignette,
             say.axis(one.axis),
             say.outcome(one.outcome),
-            "\n".join(f"{say.group(group)} {mean:.3f}" for group, mean in one.groups.items()),
+            "\n".join(f"{say.group(group)} {mean:.3f}".replace(" ", "\u00a0") for group, mean in one.groups.items()),
             reasons.get(f"{one.vignette}/{one.axis}", {}).get(say.language, ""),
         ]
         for one in report.expected
     ]
-    return Table(say("expected"), [say("case"), say("axis"), say("outcome"), say("found"), say("reason")], rows)
+    return Table(say("declared"), [say("case"), say("axis"), say("outcome"), say("found"), say("reason")], rows)
 
 
 def _provenance(report: AuditReport, say: Words) -> list[Block]:
@@ -350,7 +379,7 @@ def _provenance(report: AuditReport, say: Words) -> list[Block]:
     blocks: list[Block] = [Table(say("asked"), [say("fact"), say("value")], [[say(name), value] for name, value in kept.items()])]
     if report.origin:
         blocks.insert(0, Prose(report.origin.purpose.get(say.language, "")))
-        blocks.append(Points(report.origin.sources, say("sources") + say("colon")))
+        blocks.append(Points(report.origin.sources, (say("sources") + say("colon")).strip()))
     return [*blocks, Prose(say("card_lead")), Code(model_index(report), say("card"))]
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from guardmed.audit.definition import CROSS, Definition
 from guardmed.audit.outcomes import margins, roles
 from guardmed.audit.run import Selection, measured, repeats_of
+from guardmed.audit.slices import CONFIDENCE, CORRECT, OVERCONFIDENCE
 from guardmed.audit.variants import Variant
 from guardmed.stats import smallest_gap
 
@@ -141,4 +142,5 @@ def _outcomes(variant: Variant) -> list[str]:
 @lru_cache(maxsize=256)
 def _named(variant: Variant) -> tuple[str, ...]:
     answer = {"answer": _SAMPLE[variant.language]} if variant.kind == "open" else {"shares": [1 / len(variant.options)] * len(variant.options)}
-    return tuple(measured(variant, answer))
+    names = tuple(measured(variant, answer))
+    return (*names, OVERCONFIDENCE) if {CONFIDENCE, CORRECT} <= set(names) else names

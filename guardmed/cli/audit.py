@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from guardmed.audit import AuditReport, Decoding, Definition, Interview, Observation, Selection
     from guardmed.calibration import Artifact
@@ -151,8 +151,11 @@ def _records(
     from guardmed.audit.collected import kept
 
     margins = {name: _positive(name, value) for name, _, value in (text.partition("=") for text in outcome) if value}
-    rows = kept(read_observations(path, outcomes=[text.partition("=")[0] for text in outcome]), axes)
-    settings = Settings(margin=margin, alpha=alpha, margins=margins, references=dict(_pair(text) for text in reference))
+    references = dict(_pair(text) for text in reference)
+    everything = read_observations(path, outcomes=[text.partition("=")[0] for text in outcome])
+    _known_groups(everything, references)
+    rows = kept(everything, axes)
+    settings = Settings(margin=margin, alpha=alpha, margins=margins, references=references)
     title = "standard input" if path == "-" else Path(path).stem
     report = AuditReport.of(rows, analyse(rows, settings), settings, title=title)
     write_report(report, rows, out, language=language.value)
@@ -166,6 +169,16 @@ def _pair(text: str) -> tuple[str, str]:
     if not (name and equals and group):
         raise UsageError(f"--reference {text!r} is not AXIS=GROUP.", mend="Write, for instance, --reference sex=male.")
     return name, group
+
+
+def _known_groups(rows: Sequence[Observation], references: Mapping[str, str]) -> None:
+    from guardmed.audit.collected import kept
+    from guardmed.errors import UsageError
+
+    for axis, group in references.items():
+        groups = list(dict.fromkeys(row.group for row in kept(rows, [axis])))
+        if group not in groups:
+            raise UsageError(f"The axis {axis!r} has no group {group!r}.", mend=f"It has {', '.join(groups)}.")
 
 
 def _positive(name: str, text: str) -> float:

@@ -15,6 +15,7 @@ from guardmed.calibration.scoring import prompt_digest
 from guardmed.claims import CheckedClaim, check_claims, split_claims
 from guardmed.decision import Decision, strictest
 from guardmed.errors import GuardMedError, UsageError
+from guardmed.files import digest_value
 from guardmed.guard.messages import say
 from guardmed.guard.response import GuardedResponse
 from guardmed.guard.settings import GuardSettings
@@ -63,10 +64,16 @@ class GuardedModel:
     ) -> None:
         self.model = model
         self.settings = settings or GuardSettings()
-        self.policy = load_policy(policy, backends=self._backends()) if isinstance(policy, str) else policy
+        self.policy: Policy = load_policy(policy, backends=self._backends()) if isinstance(policy, str) else policy
         self.calibration = load_artifact(Path(calibration)) if isinstance(calibration, (str, Path)) else calibration
         if self.calibration is not None:
             self.calibration.check(fingerprint=model.fingerprint, score_source="claim_support", prompt_digest=prompt_digest("claim_support"))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of policy, settings and calibration: everything that decides beside the model."""
+        artifact = self.calibration.model_dump(mode="json") if self.calibration is not None else None
+        return digest_value([self.policy.digest, self.settings.model_dump(mode="json"), artifact])
 
     def _backends(self) -> Backends:
         """What rules may lean on: the guarded model as judge, and the encoder of the settings."""

@@ -70,7 +70,9 @@ class Plot:
     def placed(self, name: str) -> str:
         """The SVG to stand in a page under a name: no identifier that another plot has, described by what has the name."""
         own = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", self.svg)
-        return own.replace("<svg ", f'<svg role="img" aria-labelledby="{name}" ', 1)
+        width = re.search(r'\bwidth="([\d.]+pt)"', own)
+        style = f' style="--width: {width[1]}"' if width else ""
+        return own.replace("<svg ", f'<svg role="img" aria-labelledby="{name}"{style} ', 1)
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,19 @@ class Verdict:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Two texts beside one another, in pieces that are marked where they differ."""
+    """Two texts beside one another, in pieces that are marked where they differ, in a language that may be another than the page's."""
 
     caption: str
     left_title: str
     right_title: str
     left: Sequence[tuple[str, bool]]
     right: Sequence[tuple[str, bool]]
+    language: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The texts' language, as HTML names it; empty for the page's own."""
+        return _TAGS.get(self.language, self.language)
 
     @property
     def sides(self) -> tuple[tuple[str, Sequence[tuple[str, bool]]], ...]:

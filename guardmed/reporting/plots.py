@@ -44,7 +44,7 @@ def forest(rows: Sequence[ForestRow], *, margin: float, xlabel: str, legend: Map
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    styles = {
+    styles: dict[str, dict[str, Any]] = {
         verdict: {"color": COLOURS.get(verdict, COLOURS["line"]), "linewidth": 2, "marker": _MARKERS.get(verdict, "o"), "markersize": 5}
         | ({"markerfacecolor": "#ffffff"} if verdict == "inconclusive" else {})
         for verdict in dict.fromkeys(row.verdict for row in rows)

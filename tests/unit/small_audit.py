@@ -119,7 +119,7 @@ class Answering:
         self.calls.append([method, *prompts])
         if self._log is not None:
             with self._log.open("ab") as file:
-                file.write((json.dumps([method, *prompts]) + "\n").encode())
+                file.write(f"\n{json.dumps([method, *prompts])}\n".encode())
         time.sleep(self._wait)
 
     def choose(self, prompts, options, *, state=None, per_token=False):
@@ -151,7 +151,7 @@ def main(folder: Path, wait: float) -> None:
     from guardmed.audit import Definition, Interview, audit_model, model_store, write_report
 
     interview = Interview(Answering(log=folder / "calls.log", wait=wait))
-    definition = Definition.model_validate(plain_definition(16))
+    definition = Definition.model_validate(plain_definition(11))
     print("ready", flush=True)
     with model_store(interview, folder / "journal") as store:
         report, rows = audit_model(interview, definition, store=store)
@@ -159,7 +159,7 @@ def main(folder: Path, wait: float) -> None:
 
 
 def serve() -> None:
-    """Run audits in processes of their own, one for each line of standard input; prints each one's id, and later its end."""
+    """Run audits in processes of their own: a line in starts one and prints its id, another waits for its end."""
     import sys
 
     import fairlearn.metrics  # noqa: F401  # what takes long to import is imported once
@@ -174,6 +174,7 @@ def serve() -> None:
             main(Path(folder), wait)
             os._exit(0)
         print(child, flush=True)
+        sys.stdin.readline()  # until then an ended one keeps its id
         print("ended", os.waitpid(child, 0)[1], flush=True)
 
 

@@ -83,6 +83,11 @@ class TestVerdicts:
         assert all(group.suppressed for group in found.groups.values())
         assert one(observed({"male": [1.0] * 30, "female": [0.0] * 30})).verdict == "fail"
 
+    def test_one_unsure_gap_keeps_an_outcome_from_passing(self) -> None:
+        found = one(observed({"a": alternating(150), "b": alternating(150), "c": alternating(40)}))
+        assert [-0.05 < pair.ci[0] < pair.ci[1] < 0.05 for pair in found.pairs] == [True, False, False]
+        assert found.verdict == "inconclusive"
+
     @pytest.mark.parametrize("values", [{"male": [1.0] * 40}, {}])
     def test_one_group_is_not_compared(self, values: dict[str, list[float]]) -> None:
         rows = [*observed(values), Observation("w", "sex", "female", {"treated": 1.0})]
@@ -144,6 +149,13 @@ class TestErrors:
         failed = sum(one(audit(gap)).verdict == "fail" for _ in range(30))
         assert 18 <= failed <= 29
 
+    def test_the_detectable_gap_is_of_the_strictest_adjustment(self) -> None:
+        rows = observed({"x": alternating(60), "y": [1 - value if index < 6 else value for index, value in enumerate(alternating(60))]})
+        assert one(rows).detectable_gap == smallest_gap(total=60, alpha=0.05, margin=0.05, discordance=0.1)
+        more = observed({"x": alternating(60), "y": alternating(60)}, outcome="referred") + [replace(row, axis="age") for row in rows]
+        found = analyse(rows + more, Settings()).axes["sex"]["treated"]
+        assert found.detectable_gap == smallest_gap(total=60, alpha=0.05 / 4, margin=0.05, discordance=0.1)
+
     def test_more_items_find_smaller_gaps(self) -> None:
         few, many = (one(observed({"male": alternating(n), "female": alternating(n)})).detectable_gap for n in (40, 400))
         assert few is not None
@@ -200,6 +212,13 @@ class TestAdjustment:
         alike = observed({"a": alternating(60), "b": alternating(60)}, outcome="referred")
         again = one(observed(values) + alike)
         assert {(pair.a, pair.b): pair.p_adjusted for pair in again.pairs} == by_pair
+
+    def test_a_gap_is_judged_by_its_adjusted_p_though_its_axis_is_biased(self) -> None:
+        strong = observed({"a": [1.0] * 40 + [0.0] * 20, "b": [0.0] * 60})
+        weak = [row for name in ("referred", "admitted") for row in observed({"a": [1.0] * 6 + [0.0] * 54, "b": [0.0] * 60}, outcome=name)]
+        found = analyse(strong + weak, Settings()).axes["sex"]
+        assert found["referred"].pairs[0].p == pytest.approx(2 / 2**6)
+        assert [found[name].verdict for name in ("treated", "referred", "admitted")] == ["fail", "inconclusive", "inconclusive"]
 
     def test_a_gap_of_differences_that_cancel_counts(self) -> None:
         cancelling = observed({"a": alternating(60), "b": [1 - value for value in alternating(60)]}, outcome="referred")

@@ -140,20 +140,26 @@ class TestKilled:
         command = [sys.executable, "-m", "tests.unit.small_audit"]
         with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
 
-            def start(folder: Path, wait: float = 0.01):
+            def start(folder: Path, wait: float = 0.05):
                 folder.mkdir(exist_ok=True)
                 server.stdin.write(json.dumps([str(folder), wait]) + "\n")
                 server.stdin.flush()
                 told = {server.stdout.readline().strip(), server.stdout.readline().strip()}
                 (process,) = (int(line) for line in told - {"ready"})
-                return process, lambda: int(server.stdout.readline().split()[1])
+
+                def ended() -> int:
+                    server.stdin.write("\n")
+                    server.stdin.flush()
+                    return int(server.stdout.readline().split()[1])
+
+                return process, ended
 
             yield start
             server.stdin.close()
 
     def calls(self, known: set[str]) -> list[list[str]]:
         """What an undisturbed run asks the model, given what the journal holds."""
-        definition, interview = Definition.model_validate(plain_definition(16)), Interview(Answering())
+        definition, interview = Definition.model_validate(plain_definition(11)), Interview(Answering())
         asked = []
         for batch in interview.plan(variants(definition), repeats=repeats_of(definition, Selection())):
             if not all(one.key in known for one in batch):
@@ -163,7 +169,8 @@ class TestKilled:
 
     def logged(self, folder: Path) -> list[list[str]]:
         path = folder / "calls.log"
-        return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith(b"]")]  # a kill may cut this log short as well
 
     def known(self, folder: Path) -> set[str]:
         found = list((folder / "journal").glob("*.jsonl"))
@@ -178,27 +185,28 @@ class TestKilled:
         whole = time.monotonic() - began
         every = self.calls(set())
         assert self.logged(calm) == every
-        assert len(every) > 16
+        assert len(every) > 10
 
-        moments = random.Random(8)
+        moments, asked = random.Random(8), []
         for kill in range(10):
             known, before = self.known(killed), len(self.logged(killed))
             process, ended = served(killed)
-            if kill < 7:  # somewhere in its first, second or third question
-                questions, deadline = moments.randint(1, 3), time.monotonic() + 60
-                while len(self.logged(killed)) - before < questions and time.monotonic() < deadline:
+            if kill < 7:  # while it asks, or just after
+                questions = min(moments.randint(1, 2), len(self.calls(known)))
+                while len(self.logged(killed)) - before < questions:
                     time.sleep(0.001)
-                time.sleep(moments.uniform(0, 0.02))
-            else:  # anywhere, so also while it reckons and writes
+                time.sleep(moments.uniform(0, 0.05))
+            else:  # anywhere, so also while it reckons and writes; one that has ended already is killed in vain
                 time.sleep(moments.uniform(0, whole))
             os.kill(process, signal.SIGKILL)
             ended()
             now = self.logged(killed)[before:]
             assert now == self.calls(known)[: len(now)]
-            assert len(now) >= 1 or kill >= 7
+            asked.append(len(now))
         known, before = self.known(killed), len(self.logged(killed))
         _, ended = served(killed)
         assert ended() == 0
         assert self.logged(killed)[before:] == self.calls(known)
+        assert sum(map(bool, asked)) >= 3
         for name in ("report.json", "records.jsonl", "report.html", "report.md"):
             assert (killed / "out" / name).read_bytes() == (calm / "out" / name).read_bytes(), name

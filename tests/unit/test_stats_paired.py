@@ -105,7 +105,7 @@ class TestBootstrapColumns:
 def every_sign(values: np.ndarray) -> float:
     """Two-sided p over all sign patterns."""
     signs = np.array(list(itertools.product((-1.0, 1.0), repeat=len(values))))
-    return float(np.mean(np.abs(signs @ values) >= abs(values.sum()) - 1e-9))
+    return float(np.mean(np.abs(signs @ values) >= abs(values.sum()) - 1e-12 * np.abs(values).sum()))
 
 
 class TestSignFlips:
