@@ -11,7 +11,7 @@ from scipy import stats as scipy_stats
 from guardmed.audit.analyse import MIN_GROUP, Settings, analyse
 from guardmed.audit.results import overall
 from guardmed.audit.table import Observation
-from guardmed.stats import benjamini_hochberg, bootstrap_columns, cochran_q, holm, mcnemar_exact, paired_difference, sign_flip_p
+from guardmed.stats import benjamini_hochberg, bootstrap_columns, cochran_q, holm, mcnemar_exact, paired_difference, sign_flip_p, smallest_gap
 from tests.unit.audit_rows import alternating, drawn, observed, one
 
 

@@ -121,7 +121,7 @@ class TestChanges:
             *observed({"x": [5.0] * 40}, repeat=1),
             *observed({"x": [1.0] * 40, "y": [0.0] * 40}, outcome="excused", expected=True),
             *observed({"x": ["A"] * 40, "y": ["B"] * 40}, outcome="letter"),
-            *observed({f"x{CROSS}old": [1.0] * 40, f"y{CROSS}old": [0.0] * 40}, axis=f"sex{CROSS}age"),
+            *observed({f"x{CROSS}old": [1.0] * 40, f"y{CROSS}old": [1.0] * 40}, axis=f"sex{CROSS}age"),
         ]
         found = compare(rows + more, rows + more, names=NAMES)
         assert found == compare(rows, rows, names=NAMES)

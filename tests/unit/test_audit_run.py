@@ -68,6 +68,14 @@ class TestPlan:
         # Three vignettes, in two languages on sex and one on race, have one reference each.
         assert counts == [18, 27, 36]
 
+    def test_a_group_is_the_reference_on_its_own_axis_alone(self):
+        raw = plain_definition()
+        raw["axes"][1]["groups"][1]["id"] = "male"
+        definition = Definition.model_validate(raw)
+        repeats = repeats_of(definition, Selection(repeats=3))
+        asked = {(one.axis, one.group): repeats(one) for one in variants(definition)}
+        assert asked == {("sex", "male"): 3, ("sex", "female"): 1, ("race", "white"): 3, ("race", "male"): 1}
+
     def test_batches_do_not_depend_on_what_is_known_already(self):
         told = list(variants(LARGE))
         whole, interview = AnswerStore(), Interview(Answering())
@@ -168,6 +176,12 @@ class TestSamples:
         assert [len(call) - 1 for call in model.calls] == [2]
         (sampling,) = model.sampling
         assert (sampling.n, sampling.temperature, sampling.seed, sampling.max_new_tokens) == (4, 1.0, 7, 8)
+
+    def test_repeats_are_sampled_under_seeds_of_their_own(self):
+        model = Answering(logprobs=False)
+        interview = Interview(model, None, Decoding(seed=7))
+        interview.run(interview.plan([CHOICE], repeats=lambda _: 3), AnswerStore())
+        assert [sampling.seed for sampling in model.sampling] == [7, 8, 9]
 
     def test_letters_are_read_in_the_order_they_were_named_in(self):
         assert self.shares(RATING, lambda prompt, sample: "A")[0] == [0.5, 0, 0.5]
