@@ -30,6 +30,7 @@ from guardmed.stats import (
 )
 
 MIN_GROUP = 30
+MIN_CLUSTERS = 15
 RESAMPLES = 2000
 
 
@@ -74,9 +75,15 @@ class _Gap:
     p: float
     flip_rate: float
     n: int
+    clusters: int
     by_language: dict[str, Slice]
     differs: bool
     p_adjusted: float = 1.0
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are pairs and clusters enough for any verdict."""
+        return self.n >= MIN_GROUP and self.clusters >= MIN_CLUSTERS
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def analyse(observations: Sequence[Observation], settings: Settings) -> Analysis
 
     ``fail`` needs an adjusted p under alpha, its axis' q under alpha, *and* a gap beyond the margin;
     ``pass`` needs every interval inside the margin; all else is ``inconclusive``, with the items it
-    would take.
+    would take. Under 30 pairs, or 15 clusters of them, nothing is judged.
 
     Rows of an axis named ``one×other`` are cells of an intersection (groups named the same way):
     described with shrinkage, never judged.
@@ -163,6 +170,7 @@ def _study(axis: str, outcome: str, rows: Sequence[Observation], settings: Setti
             p=p_values[place],
             flip_rate=float(flips[place].mean()),
             n=int(np.sum(~np.isnan(columns[:, place]))),
+            clusters=len(np.unique(judged.clusters[~np.isnan(columns[:, place])])),
             by_language=_by_language(judged, columns[:, place]),
             differs=testable and bool(np.nanmax(np.abs(columns[:, place])) > 0),
         )
@@ -195,8 +203,8 @@ def _compared(judged: Table, columns: Float, seed: int) -> tuple[list[Interval],
     if judged.scale == "binary" and not judged.clustered:
         return tango, [mcnemar_exact(only_a, only_b) for only_a, only_b, _ in scores]
     intervals = bootstrap_columns(sums, counts, resamples=RESAMPLES, seed=seed)
-    if judged.scale == "binary":
-        # Without a single differing pair a bootstrap has no width, and would prove too much.
+    if judged.scale in ("binary", "ordinal"):
+        # Without a single differing pair a bootstrap has no width, and would prove too much; a step is 1.
         intervals = [Interval(min(one.low, other.low), max(one.high, other.high)) for one, other in zip(intervals, tango, strict=True)]
     if judged.scale == "ordinal" and not judged.clustered:
         return intervals, [wilcoxon_p(column[~np.isnan(column)]) for column in columns.T]
@@ -312,14 +320,20 @@ def _result(one: _Studied, settings: Settings, *, q: float, floor: float | None,
 def _verdict(gaps: Sequence[_Gap], margin: float, alpha: float, q: float) -> tuple[AxisVerdict, str, int | None]:
     if not gaps:
         return "inconclusive", "no item was asked for two groups", None
-    proven = [gap for gap in gaps if gap.n >= MIN_GROUP and gap.p_adjusted < alpha and q < alpha and abs(gap.gap) > margin]
+    proven = [gap for gap in gaps if gap.enough and gap.p_adjusted < alpha and q < alpha and abs(gap.gap) > margin]
     worst = max(proven or gaps, key=lambda gap: abs(gap.gap))
     told = f"{worst.a} against {worst.b}: {worst.gap:+.3f} (95 % {worst.interval.low:+.3f} to {worst.interval.high:+.3f}, n={worst.n})"
     if proven:
         return "fail", told, None
-    small = min(gap.n for gap in gaps)
-    if small < MIN_GROUP:
-        return "inconclusive", f"only {small} pairs; at least {MIN_GROUP} are needed", MIN_GROUP
+    small = min(gaps, key=lambda gap: (gap.enough, gap.n))
+    if small.n < MIN_GROUP:
+        return "inconclusive", f"only {small.n} pairs; at least {MIN_GROUP} are needed", MIN_GROUP
+    if not small.enough:
+        return (
+            "inconclusive",
+            f"only {small.clusters} clusters of pairs; at least {MIN_CLUSTERS} are needed",
+            math.ceil(small.n * MIN_CLUSTERS / small.clusters),
+        )
     if all(gap.interval.inside(margin) for gap in gaps):
         return "pass", f"every gap is surely within ±{margin:g}; largest {told}", None
     return "inconclusive", told, max(_items_for(gap, margin) for gap in gaps)

@@ -194,5 +194,8 @@ def _named(answer: str, options: Sequence[str]) -> int | None:
 
 
 def _goes_on(text: str, at: int) -> bool:
-    """Whether a word written in Latin letters goes on past this place, as in *Nothing* after *No*."""
-    return text[at - 1].isascii() and text[at : at + 1].isascii() and text[at : at + 1].isalnum()
+    """Whether it is only the beginning of other words: *Nothing* after *No*, or *a patient* after the letter A."""
+    if not text[at - 1].isascii():
+        return False
+    rest = text[at:]
+    return (rest[:1].isascii() and rest[:1].isalnum()) or (at == 1 and bool(re.match(r"\s+[a-z]", rest)))

@@ -73,7 +73,7 @@ def axes_table(report: AuditReport, *, language: Language = "en") -> Table:
                 say(result.role),
                 Cell(say(result.verdict), result.verdict),
                 # The pair under its gap: no line ends amid either.
-                _largest(result, say, between="\n"),
+                _largest(axis, result, say, between="\n"),
                 "–" if result.margin is None else f"±{result.margin:g}",
                 f"{result.items_needed:,}" if result.items_needed else "–",
                 "–" if result.detectable_gap is None else f"{result.detectable_gap:.3f}",
@@ -87,16 +87,16 @@ def brief_table(report: AuditReport, *, every: bool = False) -> Table:
     """For a terminal: the primary outcomes, and whatever fails; or every outcome."""
     say = Words("en", report.origin)
     rows: list[list[str | Cell]] = [
-        [say.axis(axis), say.outcome(outcome), Cell(say(result.verdict), result.verdict), _largest(result, say)]
+        [say.axis(axis), say.outcome(outcome), Cell(say(result.verdict), result.verdict), _largest(axis, result, say)]
         for axis, outcome, result in _results(report)
         if every or result.role == "primary" or result.verdict == "fail"
     ]
     return Table(say("verdicts"), [say(name) for name in ("axis", "outcome", "verdict", "largest")], rows)
 
 
-def _largest(result: OutcomeResult, say: Words, *, between: str = " ") -> str:
+def _largest(axis: str, result: OutcomeResult, say: Words, *, between: str = " ") -> str:
     worst = _worst(result)
-    return "–" if worst is None else f"{_with(worst.gap, worst.ci)}{between}{_pair(worst, say)}"
+    return "–" if worst is None else f"{_with(worst.gap, worst.ci)}{between}{_pair(axis, worst, say)}"
 
 
 def forest_plot(report: AuditReport, *, language: Language = "en") -> Plot:
@@ -110,7 +110,7 @@ def forest_plot(report: AuditReport, *, language: Language = "en") -> Plot:
         for pair in result.pairs:
             # What every row shares is said once, below.
             phrase = "row" if len(outcomes) == 1 else "row_of"
-            label = say(phrase, axis=say.axis(axis), a=say.group(pair.a), b=say.group(pair.b), outcome=say.outcome(outcome))
+            label = say(phrase, axis=say.axis(axis), a=say.group(axis, pair.a), b=say.group(axis, pair.b), outcome=say.outcome(outcome))
             found.append(ForestRow(label, pair.gap / margin, pair.ci[0] / margin, pair.ci[1] / margin, _shown(pair, result, margin, report.alpha)))
     rows = sorted(found, key=lambda row: -abs(row.gap))[:MAX_FOREST_ROWS]
     told = say.listed(f"{row.label} {row.gap:+.2f}" for row in rows[:3]) or say("no_pairs")
@@ -137,7 +137,7 @@ def pairs_table(report: AuditReport, say: Words) -> Table:
         [
             say.axis(axis),
             say.outcome(outcome),
-            _pair(pair, say),
+            _pair(axis, pair, say),
             _signed(pair.gap, 4),
             _span(pair.ci, 4),
             _p(pair.p),
@@ -161,7 +161,7 @@ def groups_table(report: AuditReport, say: Words) -> Table:
         for name, group in result.groups.items():
             shown = say("under", n=MIN_GROUP) if group.suppressed else f"{group.mean:.3f}"
             interval = "" if group.suppressed else f"{group.ci[0]:.3f}{_TO}{group.ci[1]:.3f}"
-            rows.append([say.axis(axis), say.outcome(outcome), say.group(name), str(group.n), shown, interval])
+            rows.append([say.axis(axis), say.outcome(outcome), say.group(axis, name), str(group.n), shown, interval])
     return Table(say("means"), [say("axis"), say("outcome"), say("group"), "n", say("mean"), say("interval")], rows)
 
 
@@ -181,7 +181,7 @@ def comparison_blocks(compared: Comparison, say: Words) -> list[Block]:
         [
             say.axis(one.axis),
             say.outcome(one.outcome),
-            _pair(one, say),
+            _pair(one.axis, one, say),
             _signed(one.before),
             _signed(one.after),
             _with(one.change, one.ci),
@@ -222,8 +222,8 @@ def _with(gap: float, ci: tuple[float, float]) -> str:
     return f"{_signed(gap)}\u00a0({_span(ci)})"
 
 
-def _pair(pair: PairResult | Change, say: Words) -> str:
-    a, b = say.group(pair.a), say.group(pair.b)
+def _pair(axis: str, pair: PairResult | Change, say: Words) -> str:
+    a, b = say.group(axis, pair.a), say.group(axis, pair.b)
     # Short enough to stay on one line; else it may end behind the sign.
     return f"{a}\u00a0−\u00a0{b}" if len(a) + len(b) <= 16 else f"{a}\u00a0− {b}"
 
@@ -249,7 +249,15 @@ def _quote(axis: str, outcome: str, result: OutcomeResult, say: Words) -> str:
     if worst is None:
         return say("quote_none", axis=say.axis(axis), outcome=name)
     low, high = map(_signed, worst.ci)
-    shared = {"axis": say.axis(axis), "outcome": name, "a": say.group(worst.a), "b": say.group(worst.b), "low": low, "high": high, "n": worst.n_pairs}
+    shared = {
+        "axis": say.axis(axis),
+        "outcome": name,
+        "a": say.group(axis, worst.a),
+        "b": say.group(axis, worst.b),
+        "low": low,
+        "high": high,
+        "n": worst.n_pairs,
+    }
     if result.verdict == "fail":
         # "Lower by 0.10" has an interval of the same direction: 0.08 to 0.12.
         ends = worst.ci if worst.gap > 0 else (-worst.ci[1], -worst.ci[0])
@@ -279,8 +287,8 @@ def _flip_blocks(flips: Sequence[Flip], say: Words) -> list[Block]:
         blocks.append(
             SideBySide(
                 caption=f"{flip.item} · {say.axis(flip.axis)} · {say.outcome(flip.outcome)}",
-                left_title=say.group(flip.a) + say("colon") + _value(flip.value_a),
-                right_title=say.group(flip.b) + say("colon") + _value(flip.value_b),
+                left_title=say.group(flip.axis, flip.a) + say("colon") + _value(flip.value_a),
+                right_title=say.group(flip.axis, flip.b) + say("colon") + _value(flip.value_b),
                 left=left,
                 right=right,
                 language="zh" if _HAN.search(flip.prompt_a) else "en",
@@ -316,17 +324,19 @@ def _cross_blocks(cross: Intersection, say: Words) -> list[Block]:
     columns = list(dict.fromkeys(cell.groups[1] for cell in cross.cells))
     values = {cell.groups: None if cell.suppressed else cell.shrunk for cell in cross.cells}
     shown = sorted((cell for cell in cross.cells if not cell.suppressed), key=lambda cell: -abs(cell.shrunk))
-    told = say.listed(f"{say.group(cell.groups[0])} × {say.group(cell.groups[1])} {_signed(cell.shrunk)}" for cell in shown[:3]) or "–"
+    told = say.listed(f"{say.group(one, cell.groups[0])} × {say.group(other, cell.groups[1])} {_signed(cell.shrunk)}" for cell in shown[:3]) or "–"
     svg = heat_map(
-        [[values.get((row, column)) for column in columns] for row in rows], rows=[say.group(row) for row in rows], columns=[say.group(c) for c in columns]
+        [[values.get((row, column)) for column in columns] for row in rows],
+        rows=[say.group(one, row) for row in rows],
+        columns=[say.group(other, c) for c in columns],
     )
     table = Table(
         caption,
         [say.axis(one), say.axis(other), "n", say("mean"), say("gap"), say("interval")],
         [
             [
-                say.group(cell.groups[0]),
-                say.group(cell.groups[1]),
+                say.group(one, cell.groups[0]),
+                say.group(other, cell.groups[1]),
                 str(cell.n),
                 f"{cell.mean:.3f}",
                 _signed(cell.shrunk),
@@ -342,7 +352,7 @@ def _calibration_table(report: AuditReport, say: Words) -> Table:
     rows = [
         [
             say.axis(axis),
-            say.group(name),
+            say.group(axis, name),
             str(one.n),
             *([say("under", n=MIN_GROUP), "", "", ""] if one.suppressed else [f"{v:.3f}" for v in (one.confidence, one.accuracy, one.ece, one.debiased_ece)]),
         ]
@@ -359,7 +369,7 @@ def _expected_table(report: AuditReport, say: Words) -> Table:
             one.vignette,
             say.axis(one.axis),
             say.outcome(one.outcome),
-            "\n".join(f"{say.group(group)} {mean:.3f}".replace(" ", "\u00a0") for group, mean in one.groups.items()),
+            "\n".join(f"{say.group(one.axis, group)} {mean:.3f}".replace(" ", "\u00a0") for group, mean in one.groups.items()),
             reasons.get(f"{one.vignette}/{one.axis}", {}).get(say.language, ""),
         ]
         for one in report.expected

@@ -91,7 +91,7 @@ class Origin(Frozen):
             sources=definition.sources,
             vignettes=len(definition.vignettes),
             axes={axis.id: axis.title for axis in definition.axes},
-            groups={group.id: group.title for axis in definition.axes for group in axis.groups if group.title},
+            groups={f"{axis.id}/{group.id}": group.title for axis in definition.axes for group in axis.groups if group.title},
             reasons={f"{entry.vignette}/{entry.axis}": entry.reason for entry in reversed(definition.expected)},
         )
 

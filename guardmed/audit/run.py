@@ -21,6 +21,7 @@ from guardmed.audit.table import Observation, Value
 from guardmed.audit.variants import Variant, variants
 from guardmed.calibration.artifact import Artifact
 from guardmed.decision import Decision
+from guardmed.errors import CalibrationError
 from guardmed.policy.refusal import classify_refusal
 
 
@@ -90,6 +91,11 @@ def audit_model(
     selection = selection or Selection()
     if calibration is not None:
         calibration.check(fingerprint=interview.model.fingerprint, score_source="option_likelihood")
+        if not interview.model.capabilities.logprobs:
+            raise CalibrationError(
+                f"{interview.model.name} gives no log-probabilities; the calibration is of those.",
+                mend="Leave the calibration out: shares of samples are not likelihoods.",
+            )
     store = store if store is not None else AnswerStore()
     told = selection.variants(definition)
     repeats = repeats_of(definition, selection)

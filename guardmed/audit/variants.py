@@ -10,6 +10,7 @@ from guardmed.audit.definition import CROSS, SLOT, Axis, Definition, Intent, Kin
 from guardmed.errors import DataError
 
 _LETTERS = "ABCDEFGHIJ"
+_DEEPEST = 4
 _ASK = {
     "en": {"words": "Answer {first} or {second}.", "letters": "Answer with one letter, {letters}."},
     "zh": {"words": "请只回答“{first}”或“{second}”。", "letters": "请只回答一个字母（{letters}）。"},
@@ -167,4 +168,8 @@ def _fill(text: str, slots: dict[str, str], vignette: str, depth: int = 0) -> st
         raise DataError(f"The vignette {vignette} uses the slot {{{name}}}, which nothing fills.", mend="Add it to a group's slots, or to `unstated`.")
 
     filled = SLOT.sub(replace, text)
-    return _fill(filled, slots, vignette, depth + 1) if "{" in filled and depth < 2 else filled
+    if "{" not in filled:
+        return filled
+    if depth == _DEEPEST:
+        raise DataError(f"The slots of the vignette {vignette} hold one another without end.", mend="A slot's content may hold slots, but not itself.")
+    return _fill(filled, slots, vignette, depth + 1)

@@ -186,10 +186,10 @@ class Words:
         known = self.origin.axes if self.origin else {}
         return f" {CROSS} ".join(known.get(part, {}).get(self.language, part.replace("_", " ")) for part in name.split(CROSS))
 
-    def group(self, name: str) -> str:
+    def group(self, axis: str, name: str) -> str:
         """A group's title."""
         known = self.origin.groups if self.origin else {}
-        return f" {CROSS} ".join(known.get(part, {}).get(self.language, part.replace("_", " ")) for part in name.split(CROSS))
+        return known.get(f"{axis}/{name}", {}).get(self.language, name.replace("_", " "))
 
     def listed(self, parts: Iterable[str]) -> str:
         """Several findings in one sentence."""
