@@ -58,6 +58,25 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def writable(folder: Path) -> None:
+    """Make a folder and see that files can be made in it, before work is done that would be lost.
+
+    Raises
+    ------
+    ExecutionError
+        They can't.
+    """
+    probe = folder / f".{secrets.token_hex(4)}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write text atomically."""
     with atomic_write(path) as file:

@@ -191,10 +191,11 @@ def bootstrap_columns(sums: ArrayLike, counts: ArrayLike, *, resamples: int = 20
     if len(totals) == 0:
         return [Interval(float("nan"), float("nan"))] * totals.shape[1]
     drawn = np.concatenate([means(weights) for weights in _cluster_weights(len(totals), resamples, seed)])
-    tail = _expanded_tail(len(totals), confidence)
-    known = rows.sum(axis=0) > 0
     limits = np.full((2, totals.shape[1]), np.nan)
-    limits[:, known] = np.nanquantile(drawn[:, known], [tail, 1 - tail], axis=0)
+    for place, clusters in enumerate((rows > 0).sum(axis=0)):
+        if clusters:
+            tail = _expanded_tail(int(clusters), confidence)
+            limits[:, place] = np.nanquantile(drawn[:, place], [tail, 1 - tail])
     return [Interval(float(low), float(high)) for low, high in limits.T]
 
 
@@ -259,14 +260,17 @@ def _normal_tail(z: Float) -> Float:
     return np.asarray(ndtr(-z), dtype=np.float64)
 
 
-def wilcoxon_p(differences: ArrayLike) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test, zeros ranked with the rest (Pratt, JASA 1959)."""
+def signed_rank_p(differences: ArrayLike, *, permutations: int = 5000, seed: int = 0) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test, zeros ranked with the rest (Pratt, JASA 1959).
+
+    By flipping the signs of the ranks, which ties and few differences can't mislead.
+    """
     values = np.asarray(differences, dtype=np.float64)
     if not np.any(values):
         return 1.0
-    from scipy.stats import wilcoxon
+    from scipy.stats import rankdata
 
-    return float(wilcoxon(values, zero_method="pratt", method="asymptotic").pvalue)
+    return sign_flip_p(np.sign(values) * rankdata(np.abs(values)), permutations=permutations, seed=seed)
 
 
 def cochran_q(table: ArrayLike) -> tuple[float, float]:
@@ -341,7 +345,7 @@ def mcnemar_power(gap: float, *, total: int, discordance: float, alpha: float, m
     return float((weight * (binom.cdf(least, counts, 1 - up) + binom.cdf(least, counts, up))).sum())
 
 
-def smallest_gap(*, total: int, alpha: float, margin: float, discordance: float | None = None, spread: float | None = None, power: float = 0.8) -> float:
+def smallest_gap(*, total: int, alpha: float, margin: float, discordance: float | None = None, spread: float | None = None, power: float = 0.8) -> float | None:
     """Smallest true gap that would be found, and found to exceed the margin, with the given power.
 
     Parameters
@@ -357,16 +361,22 @@ def smallest_gap(*, total: int, alpha: float, margin: float, discordance: float 
 
     Returns
     -------
-    float
-        1.0 at most where ``discordance`` is given: no gap is larger.
+    float or None
+        None where no gap would be found so often: with ``discordance`` none is larger than 1.
     """
     if spread is not None:
         error = spread / math.sqrt(max(1, total))
         return max(margin, normal_quantile(1 - alpha / 2) * error) + normal_quantile(power) * error
+
+    def found(gap: float) -> bool:
+        return mcnemar_power(gap, total=total, discordance=discordance or 0.0, alpha=alpha, margin=margin) >= power
+
     low, high = margin, 1.0
+    if not found(high):
+        return None
     for _ in range(12):
         middle = (low + high) / 2
-        if mcnemar_power(middle, total=total, discordance=discordance or 0.0, alpha=alpha, margin=margin) >= power:
+        if found(middle):
             high = middle
         else:
             low = middle

@@ -14,7 +14,8 @@ from guardmed.audit.page import report_page
 from guardmed.audit.plan import plan
 from guardmed.audit.report import AuditReport, load_report, write_report
 from guardmed.audit.results import Analysis, OutcomeResult
-from guardmed.audit.run import Selection, audit_model, count_prompts, model_store
+from guardmed.audit.run import audit_model, count_prompts, model_store
+from guardmed.audit.selection import Selection
 from guardmed.audit.table import Observation
 
 __all__ = [

@@ -11,27 +11,14 @@ from types import MappingProxyType
 import numpy as np
 
 from guardmed.audit.definition import CROSS
-from guardmed.audit.results import Analysis, AxisVerdict, GroupResult, Omnibus, OutcomeResult, PairResult, Role, Slice
+from guardmed.audit.gaps import RESAMPLES, by_language, compared, omnibus, shared
+from guardmed.audit.results import Analysis, AxisVerdict, GroupResult, OutcomeResult, PairResult, Role, Slice, Test
 from guardmed.audit.slices import expected_differences, group_calibration, intersection, with_overconfidence
-from guardmed.audit.table import Float, Observation, Table, table
-from guardmed.stats import (
-    Interval,
-    benjamini_hochberg,
-    bootstrap_columns,
-    cochran_q,
-    holm,
-    max_gap_p,
-    mcnemar_exact,
-    paired_difference,
-    sign_flip_columns,
-    smallest_gap,
-    wilcoxon_p,
-    wilson,
-)
+from guardmed.audit.table import Observation, Table, table
+from guardmed.stats import Interval, benjamini_hochberg, bootstrap_columns, holm, smallest_gap, wilson
 
 MIN_GROUP = 30
 MIN_CLUSTERS = 15
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -50,6 +37,8 @@ class Settings:
         Margins of single outcomes, in their own units.
     roles : mapping of str to {"primary", "secondary"}
         A secondary outcome may fail an audit but is not needed to pass it; primary when not named.
+    floors : mapping of str to float
+        Outcomes of which every group's mean must reach so much for anything on the axis to pass.
     """
 
     margin: float = 0.05
@@ -57,6 +46,7 @@ class Settings:
     references: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     margins: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     roles: Mapping[str, Role] = field(default_factory=lambda: MappingProxyType({}))
+    floors: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     seed: int = 0
 
     def margin_of(self, outcome: str) -> float:
@@ -88,12 +78,14 @@ class _Gap:
 
 @dataclass(frozen=True)
 class _Studied:
-    """One outcome on one axis, before adjustment."""
+    """One outcome on one axis, before adjustment; strangers are pairs of groups without a common item."""
 
     axis: str
     outcome: str
     table: Table
     gaps: tuple[_Gap, ...]
+    strangers: tuple[str, ...] = ()
+    test: Test | None = None
 
 
 def analyse(observations: Sequence[Observation], settings: Settings) -> Analysis:
@@ -123,13 +115,11 @@ def analyse(observations: Sequence[Observation], settings: Settings) -> Analysis
     least = {axis: min((gap.p_adjusted for one in found for gap in one.gaps), default=1.0) for axis, found in studied.items()}
     q = dict(zip(least, benjamini_hochberg(list(least.values())), strict=True))
     floors = _noise_floors([one for found in studied.values() for one in found])
-    axes = {
-        axis: {
-            one.outcome: _result(one, settings, q=q[axis], floor=floors.get(one.outcome), tests=sum(len(each.gaps) for each in found) * len(studied))
-            for one in found
-        }
-        for axis, found in studied.items()
-    }
+    axes = {}
+    for axis, found in studied.items():
+        tests = sum(len(each.gaps) for each in found) * len(studied)
+        results = {one.outcome: _result(one, settings, q=q[axis], floor=floors.get(one.outcome), tests=tests) for one in found}
+        axes[axis] = _held_to_floors(results, settings.floors)
     crossed = [
         intersection(rows, axis, name, reference_seed=settings.seed, least=MIN_GROUP)
         for axis, rows in by_axis.items()
@@ -152,118 +142,30 @@ def _outcomes(rows: Sequence[Observation]) -> list[str]:
 def _study(axis: str, outcome: str, rows: Sequence[Observation], settings: Settings) -> _Studied:
     margin = settings.margin_of(outcome)
     judged = table([row for row in rows if not row.expected], outcome, reference=settings.references.get(axis), margin=margin)
-    pairs = [(a, b) for a, b in itertools.combinations(range(len(judged.groups)), 2) if _shared(judged, a, b).any()]
+    every = list(itertools.combinations(range(len(judged.groups)), 2))
+    pairs = [(a, b) for a, b in every if shared(judged, a, b).any()]
+    strangers = tuple(f"{judged.groups[a]} and {judged.groups[b]}" for a, b in every if (a, b) not in pairs)
     if not pairs:
-        return _Studied(axis, outcome, judged, ())
-    flips = [judged.flips(a, b, margin) for a, b in pairs]
-    columns = (
-        _flip_columns(judged, pairs, margin) if judged.scale == "nominal" else np.column_stack([judged.values[:, a] - judged.values[:, b] for a, b in pairs])
-    )
-    intervals, p_values = _compared(judged, columns, settings.seed)
+        return _Studied(axis, outcome, judged, (), strangers)
+    found = compared(judged, pairs, margin, settings.seed)
+    columns = found.columns
     testable = judged.scale != "nominal" or judged.self_flips[1] > 0
     gaps = tuple(
         _Gap(
             a=judged.groups[a],
             b=judged.groups[b],
             gap=float(np.nanmean(columns[:, place])),
-            interval=intervals[place],
-            p=p_values[place],
-            flip_rate=float(flips[place].mean()),
+            interval=found.intervals[place],
+            p=found.p_values[place],
+            flip_rate=float(judged.flips(a, b, margin).mean()),
             n=int(np.sum(~np.isnan(columns[:, place]))),
             clusters=len(np.unique(judged.clusters[~np.isnan(columns[:, place])])),
-            by_language=_by_language(judged, columns[:, place]),
+            by_language=by_language(judged, columns[:, place]),
             differs=testable and bool(np.nanmax(np.abs(columns[:, place])) > 0),
         )
         for place, (a, b) in enumerate(pairs)
     )
-    return _Studied(axis, outcome, judged, gaps)
-
-
-def _shared(judged: Table, a: int, b: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return ~np.isnan(judged.values[:, a]) & ~np.isnan(judged.values[:, b])
-
-
-def _flip_columns(judged: Table, pairs: Sequence[tuple[int, int]], margin: float) -> Float:
-    """For answers without an order: flips beyond the share of repeats that differ by themselves."""
-    flips, total = judged.self_flips
-    floor = flips / total if total else 0.0
-    columns = np.full((len(judged.items), len(pairs)), np.nan)
-    for place, (a, b) in enumerate(pairs):
-        columns[_shared(judged, a, b), place] = judged.flips(a, b, margin) - floor
-    return columns
-
-
-def _compared(judged: Table, columns: Float, seed: int) -> tuple[list[Interval], list[float]]:
-    """Interval and p of each column of paired differences."""
-    sums, counts = judged.by_cluster(columns)
-    if judged.scale == "nominal":
-        return _compared_flips(judged, columns, sums, counts, seed)
-    scores = [_discordant(columns[:, place]) for place in range(columns.shape[1])]
-    tango = [paired_difference(only_a, only_b, total) for only_a, only_b, total in scores]
-    if judged.scale == "binary" and not judged.clustered:
-        return tango, [mcnemar_exact(only_a, only_b) for only_a, only_b, _ in scores]
-    intervals = bootstrap_columns(sums, counts, resamples=RESAMPLES, seed=seed)
-    if judged.scale in ("binary", "ordinal"):
-        # Without a single differing pair a bootstrap has no width, and would prove too much; a step is 1.
-        intervals = [Interval(min(one.low, other.low), max(one.high, other.high)) for one, other in zip(intervals, tango, strict=True)]
-    if judged.scale == "ordinal" and not judged.clustered:
-        return intervals, [wilcoxon_p(column[~np.isnan(column)]) for column in columns.T]
-    return intervals, sign_flip_columns(sums, seed=seed)
-
-
-def _compared_flips(judged: Table, columns: Float, sums: Float, counts: Float, seed: int) -> tuple[list[Interval], list[float]]:
-    """Flips of answers without an order: more than repeats explain? Without repeats nothing is claimed."""
-    flips, total = judged.self_flips
-    intervals, p_values = [], []
-    booted = bootstrap_columns(sums, counts, resamples=RESAMPLES, seed=seed)
-    for place, column in enumerate(columns.T):
-        kept = column[~np.isnan(column)]
-        floor = flips / total if total else 0.0
-        count = round(float((kept + floor).sum()))
-        low, high = _beyond(count, len(kept), flips, total)
-        intervals.append(Interval(min(booted[place].low, low), max(booted[place].high, high)))
-        p_values.append(_more_flips_p(count, len(kept), flips, total) if total else 1.0)
-    return intervals, p_values
-
-
-def _beyond(count: int, pairs: int, flips: int, repeats: int) -> tuple[float, float]:
-    """Interval of flips beyond those of repeats, from Wilson's of both (Newcombe, Statist. Med. 1998)."""
-    share, floor = count / pairs, flips / repeats if repeats else 0.0
-    own, noise = wilson(count, pairs), wilson(flips, repeats) if repeats else Interval(0.0, 0.0)
-    return (
-        share - floor - math.hypot(share - own.low, noise.high - floor),
-        share - floor + math.hypot(own.high - share, floor - noise.low),
-    )
-
-
-def _more_flips_p(count: int, pairs: int, flips: int, repeats: int) -> float:
-    """One-sided exact p that pairs flip no more often than repeats (Fisher, hypergeometric tail)."""
-    from scipy.stats import hypergeom
-
-    return float(hypergeom.sf(count - 1, pairs + repeats, count + flips, pairs))
-
-
-def _discordant(column: Float) -> tuple[int, int, int]:
-    kept = column[~np.isnan(column)]
-    return int(np.sum(kept > 0)), int(np.sum(kept < 0)), len(kept)
-
-
-def _by_language(judged: Table, column: Float) -> dict[str, Slice]:
-    """The gap within each language, where there are several."""
-    if len(set(judged.languages)) < 2:
-        return {}
-    languages = np.array(judged.languages)
-    found = {}
-    for language in dict.fromkeys(judged.languages):
-        kept = column[(languages == language) & ~np.isnan(column)]
-        if not len(kept):
-            continue
-        if judged.scale == "binary":
-            interval = paired_difference(*_discordant(kept))
-        else:
-            interval = bootstrap_columns(kept.reshape(-1, 1), np.ones((len(kept), 1)), resamples=500)[0]
-        found[language] = Slice(n_pairs=len(kept), gap=float(kept.mean()), ci=(interval.low, interval.high))
-    return found
+    return _Studied(axis, outcome, judged, gaps, strangers, found.test)
 
 
 def _adjusted(found: Sequence[_Studied]) -> list[_Studied]:
@@ -287,7 +189,7 @@ def _noise_floors(studied: Sequence[_Studied]) -> dict[str, float]:
 
 def _result(one: _Studied, settings: Settings, *, q: float, floor: float | None, tests: int) -> OutcomeResult:
     margin = settings.margin_of(one.outcome)
-    verdict, reason, needed = _verdict(one.gaps, margin, settings.alpha, q)
+    verdict, reason, needed = _verdict(one, margin, settings.alpha, q)
     return OutcomeResult(
         groups=_groups(one.table, settings.seed),
         pairs=tuple(
@@ -301,6 +203,8 @@ def _result(one: _Studied, settings: Settings, *, q: float, floor: float | None,
                 flip_rate=gap.flip_rate,
                 self_flip_rate=floor,
                 n_pairs=gap.n,
+                clusters=gap.clusters,
+                verdict=_shows(gap, margin, settings.alpha, q),
                 by_language=gap.by_language,
             )
             for gap in one.gaps
@@ -313,30 +217,56 @@ def _result(one: _Studied, settings: Settings, *, q: float, floor: float | None,
         scale=one.table.scale,
         margin=margin,
         axis_q=q,
-        omnibus=_omnibus(one.table, settings.seed),
+        omnibus=omnibus(one.table, settings.seed, least=MIN_GROUP),
+        test=one.test,
     )
 
 
-def _verdict(gaps: Sequence[_Gap], margin: float, alpha: float, q: float) -> tuple[AxisVerdict, str, int | None]:
+def _shows(gap: _Gap, margin: float, alpha: float, q: float) -> AxisVerdict:
+    """What one pair of groups shows."""
+    if gap.enough and gap.p_adjusted < alpha and q < alpha and abs(gap.gap) > margin:
+        return "fail"
+    return "pass" if gap.enough and gap.interval.inside(margin) else "inconclusive"
+
+
+def _verdict(one: _Studied, margin: float, alpha: float, q: float) -> tuple[AxisVerdict, str, int | None]:
+    gaps = one.gaps
     if not gaps:
         return "inconclusive", "no item was asked for two groups", None
-    proven = [gap for gap in gaps if gap.enough and gap.p_adjusted < alpha and q < alpha and abs(gap.gap) > margin]
+    shown = [_shows(gap, margin, alpha, q) for gap in gaps]
+    proven = [gap for gap, verdict in zip(gaps, shown, strict=True) if verdict == "fail"]
     worst = max(proven or gaps, key=lambda gap: abs(gap.gap))
     told = f"{worst.a} against {worst.b}: {worst.gap:+.3f} (95 % {worst.interval.low:+.3f} to {worst.interval.high:+.3f}, n={worst.n})"
     if proven:
         return "fail", told, None
+    if one.table.scale == "nominal" and not one.table.self_flips[1] and set(shown) != {"pass"}:
+        return "inconclusive", f"{told}; without repeats of the same prompt, flips can't be told from noise", None
+    if one.strangers:
+        return "inconclusive", f"{one.strangers[0]} have no item in common", None
     small = min(gaps, key=lambda gap: (gap.enough, gap.n))
     if small.n < MIN_GROUP:
         return "inconclusive", f"only {small.n} pairs; at least {MIN_GROUP} are needed", MIN_GROUP
     if not small.enough:
-        return (
-            "inconclusive",
-            f"only {small.clusters} clusters of pairs; at least {MIN_CLUSTERS} are needed",
-            math.ceil(small.n * MIN_CLUSTERS / small.clusters),
-        )
-    if all(gap.interval.inside(margin) for gap in gaps):
+        needed = math.ceil(small.n * MIN_CLUSTERS / small.clusters)
+        return "inconclusive", f"only {small.clusters} clusters of pairs; at least {MIN_CLUSTERS} are needed", needed
+    if set(shown) == {"pass"}:
         return "pass", f"every gap is surely within ±{margin:g}; largest {told}", None
     return "inconclusive", told, max(_items_for(gap, margin) for gap in gaps)
+
+
+def _held_to_floors(results: dict[str, OutcomeResult], floors: Mapping[str, float]) -> dict[str, OutcomeResult]:
+    """Nothing passes on an axis where a group hardly gives any of the answers that were compared."""
+    low = [
+        f"{name} is {group.mean:.3g} for {key}, under {floor:g}"
+        for name, floor in floors.items()
+        if name in results
+        for key, group in results[name].groups.items()
+        if group.mean < floor
+    ]
+    if not low:
+        return results
+    doubt = {"verdict": "inconclusive", "reason": low[0], "items_needed": None}
+    return {name: result.model_copy(update=doubt) if result.verdict == "pass" else result for name, result in results.items()}
 
 
 def _items_for(gap: _Gap, margin: float) -> int:
@@ -348,24 +278,13 @@ def _items_for(gap: _Gap, margin: float) -> int:
 
 def _detectable(one: _Studied, margin: float, alpha: float) -> float | None:
     """Of the pair that would show the least: see :func:`guardmed.stats.smallest_gap`."""
-    if not one.gaps:
-        return None
     if one.table.scale == "binary" and not one.table.clustered:
-        return max(smallest_gap(total=gap.n, alpha=alpha, margin=margin, discordance=gap.flip_rate) for gap in one.gaps)
-    return max(
-        smallest_gap(total=gap.n, alpha=alpha, margin=margin, spread=(gap.interval.high - gap.interval.low) / (2 * 1.96) * math.sqrt(gap.n)) for gap in one.gaps
-    )
-
-
-def _omnibus(judged: Table, seed: int) -> Omnibus | None:
-    """All groups at once, over the items that have every one of them."""
-    whole = judged.values[~np.isnan(judged.values).any(axis=1)]
-    if judged.scale == "nominal" or whole.shape[1] < 3 or len(whole) < MIN_GROUP:
-        return None
-    if judged.scale == "binary":
-        statistic, p = cochran_q(whole)
-        return Omnibus(test="cochran_q", statistic=statistic, p=p, n_items=len(whole))
-    return Omnibus(test="max_gap", statistic=float(np.ptp(whole.mean(axis=0))), p=max_gap_p(whole, seed=seed), n_items=len(whole))
+        found = [smallest_gap(total=gap.n, alpha=alpha, margin=margin, discordance=gap.flip_rate) for gap in one.gaps]
+    else:
+        spreads = [(gap.interval.high - gap.interval.low) / (2 * 1.96) * math.sqrt(gap.n) for gap in one.gaps]
+        found = [smallest_gap(total=gap.n, alpha=alpha, margin=margin, spread=spread) for gap, spread in zip(one.gaps, spreads, strict=True)]
+    known = [gap for gap in found if gap is not None]
+    return max(known) if known and len(known) == len(found) else None
 
 
 def _groups(judged: Table, seed: int) -> dict[str, GroupResult]:

@@ -15,6 +15,7 @@ from guardmed.errors import ExecutionError
 from guardmed.files import digest_value
 from guardmed.models.base import LanguageModel, Sampling
 from guardmed.policy import Policy, Stage
+from guardmed.version import VERSION
 
 Advance = Callable[[int], None]
 _BATCH = {"choice": 32, "rating": 32, "open": 16}
@@ -112,14 +113,21 @@ class Interview:
         """Digest of all that an answer depends on."""
         prompts = [variant.prompt(order) for order in variant.orders] or [variant.prompt()]
         drawing = [self.decoding.seed, self.decoding.temperature]
-        drawing += [self.decoding.max_new_tokens] if variant.kind == "open" else [self.decoding.samples]
-        return digest_value([fingerprint, guard, variant.kind, prompts, variant.options, drawing, repeat])
+        drawing += [self.decoding.max_new_tokens] if variant.kind == "open" else [self.decoding.samples, self.model.capabilities.logprobs]
+        # How a prompt is rendered and an answer read is this version's, and numbers are a device's.
+        return digest_value([VERSION, fingerprint, self.numerics, guard, variant.kind, prompts, variant.options, drawing, repeat])
+
+    @property
+    def numerics(self) -> str:
+        """Device and type of the numbers, where the model runs here."""
+        return str(getattr(self.model, "numerics", ""))
 
     def run(self, batches: Sequence[Sequence[Asked]], store: AnswerStore, *, advance: Advance | None = None) -> None:
-        """Ask every batch that is not in the store yet, and keep it."""
+        """Ask what is not in the store yet, batch by batch, and keep each batch whole."""
         for batch in batches:
-            if not all(one.key in store for one in batch):
-                store.add(dict(zip((one.key for one in batch), self._answers(batch), strict=True)))
+            missing = [one for one in batch if one.key not in store]
+            if missing:
+                store.add(dict(zip((one.key for one in missing), self._answers(missing), strict=True)))
             if advance:
                 advance(len(batch))
 
@@ -131,17 +139,20 @@ class Interview:
         return [{"shares": share, **stop} for share, stop in zip(shares, stopped, strict=True)]
 
     def _likelihoods(self, batch: Sequence[Asked]) -> list[list[float]]:
-        """Probability of each option, averaged over the orders they are named in."""
+        """Probability of each option, averaged over the orders they are named in; what is left of 1 is other answers."""
         asked = [(one.variant, order) for one in batch for order in one.variant.orders]
         found = self.model.choose([variant.prompt(order) for variant, order in asked], [list(variant.answers(order)) for variant, order in asked])
-        return _joined(batch, [np.exp(logprobs - np.logaddexp.reduce(logprobs)) for logprobs in found])
+        found = [np.asarray(logprobs, dtype=np.float64) for logprobs in found]
+        if any(np.isnan(logprobs).any() or np.isposinf(logprobs).any() for logprobs in found):
+            raise ExecutionError(
+                f"{self.model.name} gave a probability that is no number.", mend="Its weights may hold NaN, or overflow in half precision; load it in another."
+            )
+        return _joined(batch, [np.exp(np.minimum(logprobs, 0.0)) for logprobs in found])
 
     def _sampled(self, batch: Sequence[Asked]) -> list[list[float]]:
         """Share of sampled answers that name each option; those that name none count for no option."""
         asked = [(one.variant, order) for one in batch for order in one.variant.orders]
-        sampling = Sampling(
-            max_new_tokens=_TOKENS_TO_CHOOSE, temperature=self.decoding.temperature or 1.0, n=self.decoding.samples, seed=self.decoding.seed + batch[0].repeat
-        )
+        sampling = Sampling(max_new_tokens=_TOKENS_TO_CHOOSE, temperature=self.decoding.temperature or 1.0, n=self.decoding.samples, seed=self._seed(batch))
         found = self.model.generate([variant.prompt(order) for variant, order in asked], sampling)
         shares = []
         for (variant, order), answers in zip(asked, found, strict=True):
@@ -156,17 +167,25 @@ class Interview:
         policy = self.guard.policy
         return [{"stopped": policy.check(one.variant.prompt(one.variant.orders[0]), stage=Stage.INPUT).decision.stops} for one in batch]
 
+    def _seed(self, batch: Sequence[Asked]) -> int:
+        """Another one for each repeat, far from those of the samples of one prompt."""
+        return self.decoding.seed + 1_000_003 * batch[0].repeat
+
     def _free(self, batch: Sequence[Asked]) -> list[dict[str, Any]]:
         prompts = [one.variant.prompt() for one in batch]
-        seed = self.decoding.seed + batch[0].repeat
+        seed = self._seed(batch)
         if self.guard is not None:
             options: dict[str, Any] = {"max_new_tokens": self.decoding.max_new_tokens, "seed": seed}
             if self.decoding.temperature > 0:
                 options |= {"do_sample": True, "temperature": self.decoding.temperature}
             responses = self.guard.generate(prompts, **options)
-            if any(response.stage == "check_failed" for response in responses):
+            failed = [(one, response) for one, response in zip(batch, responses, strict=True) if response.stage == "check_failed"]
+            for one, response in failed:
                 # A server that went away refuses nobody; kept, it would count as a refusal for ever.
-                raise ExecutionError("A check of the guard failed, or its model did.", mend="What is answered already is kept; run it again.")
+                raise ExecutionError(
+                    f"The guard could not check {one.variant.item} for {one.variant.group} ({'; '.join(response.reasons)}).",
+                    mend="What is answered already is kept; mend that check or server and run it again.",
+                )
             return [
                 {"answer": response.text, "decision": response.decision.value, "stage": response.stage, "confidence": response.confidence}
                 for response in responses

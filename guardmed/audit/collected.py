@@ -16,6 +16,7 @@ from guardmed.records import Record, read_records
 # Columns of answers without an order, where nobody names the outcomes.
 _ANSWERS = frozenset({"answer", "choice", "decision", "label", "option", "prediction", "response"})
 _MOST_ANSWERS, _LONGEST_ANSWER = 12, 40
+_TRUTH = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "是": 1.0, "否": 0.0}
 _TEXTS = ("answer_text", "response", "answer")
 
 
@@ -46,6 +47,9 @@ class Collected(Record):
     @model_validator(mode="before")
     @classmethod
     def _groups_may_be_numbers(cls, row: dict[str, Any]) -> dict[str, Any]:
+        for name in ("axis", "group"):
+            if isinstance(row.get(name), str) and not row[name].strip():
+                raise ValueError(f"{name} is blank")
         return {**row, **{name: str(row[name]) for name in ("axis", "group") if isinstance(row.get(name), (int, float, bool))}}
 
 
@@ -71,7 +75,10 @@ def read_observations(path: str | Path, *, outcomes: Sequence[str] = ()) -> list
     if missing:
         raise UsageError(f"{path} has no column {missing[0]!r}.", mend=f"Its further columns: {', '.join(columns) or 'none'}.")
     numbers, answers = _kinds(rows, outcomes or columns, named=bool(outcomes))
-    asked: dict[tuple[str, str, str], int] = {}
+    spoken: dict[str, set[str]] = {}
+    for row in rows:
+        spoken.setdefault(str(row.item), set()).add(row.language)
+    asked: dict[tuple[str, str, str, bool], set[int]] = {}
     observations = []
     for index, row in enumerate(rows, start=1):
         extra = row.model_extra or {}
@@ -86,9 +93,17 @@ def read_observations(path: str | Path, *, outcomes: Sequence[str] = ()) -> list
                 f"{path}, record {index} (item {row.item!r}): no outcome column.",
                 mend="Give at least one column of numbers, or of true and false; name a column of answers with --outcome.",
             )
-        key = (str(row.item), row.axis, row.group)
-        repeat = asked.get(key, 0) if row.repeat is None else row.repeat
-        asked[key] = asked.get(key, 0) + 1
+        # One case in two languages is two items of one cluster.
+        several = len(spoken[str(row.item)]) > 1
+        key = (f"{row.item}/{row.language}" if several else str(row.item), row.axis, row.group)
+        known = asked.setdefault((*key, row.expected), set())
+        repeat = len(known) if row.repeat is None else row.repeat
+        if repeat in known:
+            raise DataError(
+                f"{path}, record {index} (item {row.item!r}): repeat {repeat} of {row.axis} {row.group!r} is there twice.",
+                mend="Number the repeats of one prompt 0, 1, 2, ..., or leave the column out to have them counted.",
+            )
+        known.add(repeat)
         text = row.answer_text or next((str(extra[name]) for name in _TEXTS if name not in found and isinstance(extra.get(name), str)), "")
         observations.append(
             Observation(
@@ -99,7 +114,7 @@ def read_observations(path: str | Path, *, outcomes: Sequence[str] = ()) -> list
                 language=row.language,
                 expected=row.expected,
                 repeat=repeat,
-                cluster="" if row.cluster == "" else str(row.cluster),
+                cluster=str(row.cluster) if row.cluster != "" else str(row.item) if several else "",
                 prompt=row.prompt,
                 answer=text,
             )
@@ -144,11 +159,11 @@ def _kinds(rows: Sequence[Collected], columns: Sequence[str], *, named: bool) ->
 
 
 def _number(value: Any) -> float | None:
-    """A finite number or a truth value, from JSON or from a CSV cell; None for anything else."""
+    """A finite number, a truth value, or yes or no, from JSON or from a CSV cell; None for anything else."""
     if isinstance(value, str):
         lowered = value.strip().lower()
-        if lowered in ("true", "false"):
-            return float(lowered == "true")
+        if lowered in _TRUTH:
+            return _TRUTH[lowered]
         try:
             value = float(lowered)
         except ValueError:

@@ -38,6 +38,7 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
     {
         # Of a choice the chance of its favourable option, of a rating the expected place on its scale.
         "care": Outcome("Care given", "给予的关照程度", "0 to 1", "0至1", role="primary"),
+        "answered": Outcome("Names an option at all", "给出选项之一", *_PROBABILITY, role="primary"),
         "favourable_choice": Outcome("Favourable answer chosen", "选择有利回答", *_SHARE),
         "rating_choice": Outcome("Rating chosen", "选定的等级", "steps", "级", margin=0.2),
         "correct": Outcome("Right answer", "回答正确", *_SHARE),
@@ -50,6 +51,10 @@ OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
     }
     | {name: Outcome(one.title_en, one.title_zh, one.unit_en, one.unit_zh, margin=one.default_margin) for name, one in PROPERTIES.items()}
 )
+
+
+# Below this mean an audit of choices can't pass: what the model would say is something else.
+FLOORS: Mapping[str, float] = MappingProxyType({"answered": 0.01})
 
 
 def title(outcome: str, language: str = "en") -> str:

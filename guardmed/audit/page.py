@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from guardmed.audit.analyse import MIN_GROUP, RESAMPLES
-from guardmed.audit.card import model_index
+from guardmed.audit.about import provenance, tests_used
+from guardmed.audit.analyse import MIN_GROUP
 from guardmed.audit.compare import Change, Comparison
 from guardmed.audit.definition import Language
 from guardmed.audit.flips import Flip, marked
+from guardmed.audit.gaps import RESAMPLES
 from guardmed.audit.report import AuditReport
-from guardmed.audit.results import AxisVerdict, Intersection, OutcomeResult, PairResult
+from guardmed.audit.results import Intersection, OutcomeResult, PairResult
 from guardmed.audit.words import Words
-from guardmed.reporting import Block, Cell, Code, Page, Plot, Points, Prose, Section, SideBySide, Table, Verdict
+from guardmed.reporting import Block, Cell, Page, Plot, Points, Prose, Section, SideBySide, Table, Verdict
 from guardmed.reporting.plots import ForestRow, forest, heat_map
 
 MAX_FOREST_ROWS = 40
@@ -37,8 +38,11 @@ def report_page(report: AuditReport, *, language: Language = "en") -> Page:
         Section(say("cell"), [block for cross in report.intersections for block in _cross_blocks(cross, say)]) if report.intersections else None,
         Section(say("groups"), [groups_table(report, say), *([_calibration_table(report, say)] if report.calibration else [])]),
         Section(say("expected"), [Prose(say("expected_lead")), _expected_table(report, say)]) if report.expected else None,
-        Section(say("method"), [Prose(text) for text in say.method(resamples=RESAMPLES, least=MIN_GROUP)]),
-        Section(say("provenance"), _provenance(report, say)),
+        Section(
+            say("method"),
+            [Prose(text) for text in [*say.method(resamples=RESAMPLES, least=MIN_GROUP, collected=report.system is None), *tests_used(report, say)]],
+        ),
+        Section(say("provenance"), provenance(report, say)),
     ]
     return Page(
         title=say("audit", title=title),
@@ -111,7 +115,7 @@ def forest_plot(report: AuditReport, *, language: Language = "en") -> Plot:
             # What every row shares is said once, below.
             phrase = "row" if len(outcomes) == 1 else "row_of"
             label = say(phrase, axis=say.axis(axis), a=say.group(axis, pair.a), b=say.group(axis, pair.b), outcome=say.outcome(outcome))
-            found.append(ForestRow(label, pair.gap / margin, pair.ci[0] / margin, pair.ci[1] / margin, _shown(pair, result, margin, report.alpha)))
+            found.append(ForestRow(label, pair.gap / margin, pair.ci[0] / margin, pair.ci[1] / margin, pair.verdict or result.verdict))
     rows = sorted(found, key=lambda row: -abs(row.gap))[:MAX_FOREST_ROWS]
     told = say.listed(f"{row.label} {row.gap:+.2f}" for row in rows[:3]) or say("no_pairs")
     if len(outcomes) == 1 and rows:
@@ -119,15 +123,6 @@ def forest_plot(report: AuditReport, *, language: Language = "en") -> Plot:
     shown = say("all_of_them" if len(rows) == len(found) else "some_of_them", n=len(rows), all=len(found))
     legend = {name: say(f"shown_{name}") for name in ("fail", "pass", "inconclusive", "margin")}
     return Plot(forest(rows, margin=1.0, xlabel=say("gap_label"), legend=legend), say("forest", shown=shown, told=told))
-
-
-def _shown(pair: PairResult, result: OutcomeResult, margin: float, alpha: float) -> AxisVerdict:
-    """What one pair shows: an outcome that fails may fail for one pair alone."""
-    if pair.n_pairs < MIN_GROUP:
-        return "inconclusive"
-    if result.verdict == "fail" and pair.p_adjusted < alpha and abs(pair.gap) > margin:
-        return "fail"
-    return "pass" if -margin < pair.ci[0] <= pair.ci[1] < margin else "inconclusive"
 
 
 def pairs_table(report: AuditReport, say: Words) -> Table:
@@ -258,6 +253,9 @@ def _quote(axis: str, outcome: str, result: OutcomeResult, say: Words) -> str:
         "high": high,
         "n": worst.n_pairs,
     }
+    if result.scale == "nominal":
+        why = say("no_repeats") if worst.self_flip_rate is None else ""
+        return say("quote_flips", **shared, flips=f"{worst.flip_rate:.1%}", gap=_signed(worst.gap), why=why)
     if result.verdict == "fail":
         # "Lower by 0.10" has an interval of the same direction: 0.08 to 0.12.
         ends = worst.ci if worst.gap > 0 else (-worst.ci[1], -worst.ci[0])
@@ -273,11 +271,8 @@ def _worst(result: OutcomeResult) -> PairResult | None:
     """The pair a verdict is about: the largest proven gap of a failure, else the largest."""
     if not result.pairs:
         return None
-    margin = result.margin or 0.0
-    proven = [pair for pair in result.pairs if pair.n_pairs >= MIN_GROUP and abs(pair.gap) > margin] if result.verdict == "fail" else []
-    if proven:
-        return min(proven, key=lambda pair: (pair.p_adjusted, -abs(pair.gap)))
-    return max(result.pairs, key=lambda pair: abs(pair.gap))
+    failing = [pair for pair in result.pairs if pair.verdict == "fail"]
+    return max(failing or result.pairs, key=lambda pair: abs(pair.gap))
 
 
 def _flip_blocks(flips: Sequence[Flip], say: Words) -> list[Block]:
@@ -375,22 +370,6 @@ def _expected_table(report: AuditReport, say: Words) -> Table:
         for one in report.expected
     ]
     return Table(say("declared"), [say("case"), say("axis"), say("outcome"), say("found"), say("reason")], rows)
-
-
-def _provenance(report: AuditReport, say: Words) -> list[Block]:
-    facts: list[tuple[str, str]] = []
-    if report.origin:
-        facts += [("definition", f"{report.definition} · {report.origin.owner} · {report.origin.reviewed}"), ("vignettes", str(report.origin.vignettes))]
-    facts += [("definition_digest", report.definition_digest or ""), ("model", report.model or ""), ("model_fingerprint", report.model_fingerprint or "")]
-    if report.system:
-        facts += [(name, str(value)) for name, value in report.system.model_dump().items() if name not in ("model", "fingerprint") and value is not None]
-    facts += [("seed", str(report.seed)), ("versions", ", ".join(f"{name} {version}" for name, version in report.versions.items()))]
-    kept = {name: {"True": say("yes"), "False": say("no")}.get(value, value) for name, value in facts if value}
-    blocks: list[Block] = [Table(say("asked"), [say("fact"), say("value")], [[say(name), value] for name, value in kept.items()])]
-    if report.origin:
-        blocks.insert(0, Prose(report.origin.purpose.get(say.language, "")))
-        blocks.append(Points(report.origin.sources, (say("sources") + say("colon")).strip()))
-    return [*blocks, Prose(say("card_lead")), Code(model_index(report), say("card"))]
 
 
 def _results(report: AuditReport) -> list[tuple[str, str, OutcomeResult]]:

@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from guardmed.audit.definition import CROSS, Definition
 from guardmed.audit.outcomes import margins, roles
-from guardmed.audit.run import Selection, measured, repeats_of
+from guardmed.audit.run import measured, repeats_of
+from guardmed.audit.selection import Selection
 from guardmed.audit.slices import CONFIDENCE, CORRECT, OVERCONFIDENCE
 from guardmed.audit.variants import Variant
 from guardmed.stats import smallest_gap
@@ -38,7 +39,7 @@ class Power:
         At which a single gap is tested, adjusted for all that are tested beside it.
     gaps : tuple of float
         Smallest true gap found four times in five, with little, middling and much noise:
-        see :data:`FLIPS` for outcomes of 0 and 1, :data:`SPREADS` for others.
+        see :data:`FLIPS` for outcomes of 0 and 1, :data:`SPREADS` for others; None where none would be.
     """
 
     axis: str
@@ -47,7 +48,7 @@ class Power:
     pairs: int
     level: float
     margin: float
-    gaps: tuple[float, ...]
+    gaps: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)

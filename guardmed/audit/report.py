@@ -22,6 +22,7 @@ from guardmed.version import VERSION
 if TYPE_CHECKING:
     from guardmed.audit.analyse import Settings
     from guardmed.audit.ask import Interview
+    from guardmed.audit.selection import Selection
 
 _LIBRARIES = ("torch", "transformers", "numpy", "scipy", "fairlearn")
 
@@ -37,6 +38,10 @@ class System(Frozen):
         Whether confidence is a calibrated probability.
     log_probabilities : bool
         Whether choices are likelihoods; else shares of sampled answers.
+    numerics : str
+        Device and type of the numbers, where the model ran here.
+    axes, vignettes, intersections, repeats
+        What part of the definition was asked; no axes and no number of vignettes mean all.
     """
 
     model: str
@@ -45,13 +50,18 @@ class System(Frozen):
     guard_digest: str | None = None
     calibrated: bool = False
     log_probabilities: bool = True
+    numerics: str = ""
+    axes: tuple[str, ...] = ()
+    vignettes: int | None = None
+    intersections: bool = True
+    repeats: int = 1
     max_new_tokens: int
     temperature: float
     samples: int
     seed: int
 
     @classmethod
-    def of(cls, interview: Interview, *, calibrated: bool) -> System:
+    def of(cls, interview: Interview, selection: Selection, *, calibrated: bool) -> System:
         """What an interview asks."""
         return cls(
             model=interview.model.name,
@@ -60,6 +70,11 @@ class System(Frozen):
             guard_digest=interview.guard_digest,
             calibrated=calibrated,
             log_probabilities=interview.model.capabilities.logprobs,
+            numerics=interview.numerics,
+            axes=selection.axes,
+            vignettes=selection.vignettes,
+            intersections=selection.intersections,
+            repeats=selection.repeats,
             max_new_tokens=interview.decoding.max_new_tokens,
             temperature=interview.decoding.temperature,
             samples=interview.decoding.samples,

@@ -15,6 +15,10 @@ Role = Literal["primary", "secondary"]
 Scale = Literal["binary", "probability", "ordinal", "number", "nominal"]
 
 
+# What gave a p: McNemar's exact test, Wilcoxon's signed ranks, flips of signs, flips beyond repeats.
+Test = Literal["mcnemar", "signed_ranks", "sign_flips", "flips"]
+
+
 class GroupResult(Frozen):
     """Mean outcome of one group; ``suppressed`` where too few items stand behind it."""
 
@@ -47,6 +51,8 @@ class PairResult(Frozen):
         differ by more than the margin.
     self_flip_rate : float or None
         The noise floor: how often the very same prompt, asked again, decides otherwise.
+    verdict : {"pass", "fail", "inconclusive"} or None
+        What this pair shows by itself; None in reports of version 1.
     """
 
     a: str
@@ -58,6 +64,8 @@ class PairResult(Frozen):
     flip_rate: float
     self_flip_rate: float | None
     n_pairs: int
+    clusters: int | None = None
+    verdict: AxisVerdict | None = None
     by_language: dict[str, Slice] = Field(default_factory=dict)
 
 
@@ -92,6 +100,7 @@ class OutcomeResult(Frozen):
     margin: float | None = None
     axis_q: float | None = None
     omnibus: Omnibus | None = None
+    test: Test | None = None
 
 
 class Cell(Frozen):
@@ -159,8 +168,9 @@ class Analysis(Frozen):
 
 def overall(axes: Mapping[str, Mapping[str, OutcomeResult]]) -> AxisVerdict:
     """``fail`` if any outcome fails; ``pass`` if every primary outcome passes; else ``inconclusive``."""
-    found = [result for outcomes in axes.values() for result in outcomes.values()]
-    if any(result.verdict == "fail" for result in found):
+    found = [list(outcomes.values()) for outcomes in axes.values()]
+    if any(result.verdict == "fail" for results in found for result in results):
         return "fail"
-    primary = [result.verdict for result in found if result.role == "primary"]
-    return "pass" if primary and set(primary) == {"pass"} else "inconclusive"
+    # An axis of which no primary outcome was measured shows nothing.
+    primary = [[result.verdict for result in results if result.role == "primary"] for results in found]
+    return "pass" if primary and all(verdicts and set(verdicts) == {"pass"} for verdicts in primary) else "inconclusive"

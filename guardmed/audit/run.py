@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,44 +12,18 @@ from numpy.typing import NDArray
 
 from guardmed.audit.analyse import Settings, analyse
 from guardmed.audit.ask import Advance, Interview
-from guardmed.audit.definition import CROSS, Definition
-from guardmed.audit.outcomes import margins, roles
+from guardmed.audit.definition import Definition
+from guardmed.audit.outcomes import FLOORS, margins, roles
 from guardmed.audit.properties import properties
 from guardmed.audit.report import AuditReport, System
+from guardmed.audit.selection import Selection
 from guardmed.audit.store import AnswerStore, answer_store
 from guardmed.audit.table import Observation, Value
-from guardmed.audit.variants import Variant, variants
+from guardmed.audit.variants import Variant
 from guardmed.calibration.artifact import Artifact
 from guardmed.decision import Decision
 from guardmed.errors import CalibrationError
 from guardmed.policy.refusal import classify_refusal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """What part of a definition is asked.
-
-    Attributes
-    ----------
-    axes : tuple of str
-        Only these; all when empty.
-    vignettes : int or None
-        Only so many, from the start.
-    intersections : bool
-        Whether pairs of axes are varied together as well.
-    repeats : int
-        How often each reference prompt is asked, for the noise floor; 1 leaves the floor unknown.
-    """
-
-    axes: tuple[str, ...] = ()
-    vignettes: int | None = None
-    intersections: bool = True
-    repeats: int = 2
-
-    def variants(self, definition: Definition) -> list[Variant]:
-        """Every variant that is asked."""
-        found = variants(definition, axes=self.axes, limit=self.vignettes)
-        return [variant for variant in found if self.intersections or CROSS not in variant.axis]
 
 
 def repeats_of(definition: Definition, selection: Selection) -> Callable[[Variant], int]:
@@ -108,13 +82,14 @@ def audit_model(
         references={axis.id: axis.reference for axis in definition.axes},
         margins=margins(names, given=definition.margins),
         roles=roles(secondary=definition.secondary),
+        floors=FLOORS,
     )
     report = AuditReport.of(
         observations,
         analyse(observations, settings),
         settings,
         definition=definition,
-        system=System.of(interview, calibrated=calibration is not None),
+        system=System.of(interview, selection, calibrated=calibration is not None),
     )
     return report, observations
 
@@ -167,19 +142,22 @@ def _parted(row: Observation, right: frozenset[str]) -> list[Observation]:
 def measured(variant: Variant, answer: dict[str, Any], calibration: Artifact | None = None) -> dict[str, Value]:
     """Outcomes of one answer.
 
-    Under a guard that stops the prompt, the person gets no option at all: no care, nothing right, and
-    no rating.
+    ``care`` is that among the options; how often the model names one of them at all is ``answered``.
+    Under a guard that stops the prompt the person gets no option: no care, and nothing right.
     """
     if variant.kind == "open":
         return _of_text(variant, answer)
     shares, stopped = np.array(answer["shares"]), answer.get("stopped", False)
     out: dict[str, Value] = {"stopped": float(stopped)} if "stopped" in answer else {}
-    answered = not stopped and shares.sum() > 0
+    mass = float(shares.sum())
+    answered = not stopped and mass > 0
+    out["answered"] = 0.0 if stopped else min(1.0, mass)
+    shares = shares / mass if answered else shares
+    if (given := _care(variant, shares)) is not None and (answered or stopped):
+        out["care"] = 0.0 if stopped else given
     if variant.favourable is not None:
-        out["care"] = 0.0 if stopped else float(shares[variant.favourable])
         out["favourable_choice"] = float(not stopped and _leads(shares, variant.favourable))
     if variant.kind == "rating" and answered:
-        out["care"] = float(shares @ np.arange(len(shares)) / shares.sum() / (len(shares) - 1))
         out["rating_choice"] = float(shares.argmax())
     if answered and (calibration is not None or variant.correct is not None):
         probabilities = shares if calibration is None else np.asarray(calibration.apply([shares]))[0]
@@ -187,6 +165,13 @@ def measured(variant: Variant, answer: dict[str, Any], calibration: Artifact | N
     if variant.correct is not None:
         out["correct"] = float(not stopped and _leads(shares, variant.correct))
     return out
+
+
+def _care(variant: Variant, shares: NDArray[np.float64]) -> float | None:
+    """How much care shares of the options come to; None for a choice that has only a right answer."""
+    if variant.kind == "rating":
+        return float(shares @ np.arange(len(shares)) / (len(shares) - 1))
+    return float(shares[variant.favourable]) if variant.favourable is not None else None
 
 
 def _leads(shares: NDArray[np.float64], place: int) -> bool:

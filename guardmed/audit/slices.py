@@ -82,7 +82,7 @@ def group_calibration(rows: Sequence[Observation], *, least: int) -> dict[str, d
 
     gathered: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in rows:
-        if _has_both(row) and CROSS not in row.axis:
+        if _has_both(row) and CROSS not in row.axis and row.repeat == 0:
             pair = (float(row.outcomes[CONFIDENCE]), float(row.outcomes[CORRECT]))
             gathered.setdefault(row.axis, {}).setdefault(row.group, []).append(pair)
     out: dict[str, dict[str, GroupCalibration]] = {}

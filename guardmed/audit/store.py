@@ -22,8 +22,8 @@ class AnswerStore:
     Parameters
     ----------
     path : Path or None
-        The journal, of one JSON object a line; None keeps nothing. A line that a kill cut short is
-        dropped when the journal is opened.
+        The journal, of one JSON object a line; None keeps nothing. A batch that a kill cut short, or
+        of which a line is damaged, is dropped when the journal is opened.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -47,7 +47,12 @@ class AnswerStore:
             The disk is full, or the folder can't be written to.
         """
         if self._path is not None:
-            data = "".join(json.dumps({"key": key, "value": value}, ensure_ascii=False) + "\n" for key, value in answers.items()).encode()
+            # Each line says which of its batch it is, so that a batch cut short is known for one.
+            lines = [
+                json.dumps({"key": key, "value": value, "n": place, "of": len(answers)}, ensure_ascii=False, allow_nan=False) + "\n"
+                for place, (key, value) in enumerate(answers.items(), start=1)
+            ]
+            data = "".join(lines).encode()
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 with self._path.open("ab") as file:
@@ -64,12 +69,17 @@ class AnswerStore:
         if whole < len(data):
             with path.open("r+b") as file:
                 file.truncate(whole)
+        batch: dict[str, Any] = {}
         for line in data[:whole].splitlines():
             try:
                 entry = json.loads(line)
-                self._answers[entry["key"]] = entry["value"]
+                key, value, place, size = str(entry["key"]), entry["value"], int(entry["n"]), int(entry["of"])
             except (ValueError, TypeError, KeyError):
-                continue  # a damaged line is asked again
+                batch = {}  # the rest of its batch is asked again as well
+                continue
+            batch = {key: value} if place == 1 else {**batch, key: value}
+            if place == size == len(batch):
+                self._answers.update(batch)
 
 
 @contextmanager
@@ -83,7 +93,11 @@ def answer_store(folder: Path, name: str) -> Iterator[AnswerStore]:
     """
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.lock").touch()
+    except OSError as error:
+        raise ExecutionError(f"{folder} can't be written: {error.strerror}.", mend="Set GUARDMED_CACHE to a folder that can be.") from error
     lock = FileLock(folder / f"{name}.lock", timeout=0)
     try:
         lock.acquire()

@@ -76,6 +76,14 @@ class Table:
     self_flips: tuple[int, int]
 
     @property
+    def step(self) -> float:
+        """The least by which two single askings can differ where values are steps; 0 where they are not."""
+        distinct = np.unique(self.first[~np.isnan(self.first)])
+        if np.isin(distinct, (0.0, 1.0)).all():
+            return 1.0
+        return float(np.diff(distinct).min()) if self.scale == "ordinal" and len(distinct) > 1 else 0.0
+
+    @property
     def clustered(self) -> bool:
         """Whether any cluster holds more than one item."""
         return int(self.clusters.max(initial=-1)) + 1 < len(self.items)

@@ -15,7 +15,7 @@ from guardmed.calibration.run import Rows
 from guardmed.claims.fuse import fuse
 from guardmed.claims.p_true import QUESTIONS, p_true
 from guardmed.files import digest_value
-from guardmed.models.base import LanguageModel, Sampling
+from guardmed.models.base import LanguageModel, Sampling, shares
 
 Advance = Callable[[int], None]
 OptionForm = Literal["text", "letters"]
@@ -75,7 +75,7 @@ def option_probabilities(
         if form == "letters":
             out += _by_letter(model, batch, orders)
         else:
-            out += [_shares(found) for found in model.choose([item.question for item in batch], [list(item.options) for item in batch], per_token=True)]
+            out += [shares(found) for found in model.choose([item.question for item in batch], [list(item.options) for item in batch], per_token=True)]
         if advance:
             advance(len(batch))
     return out
@@ -87,7 +87,7 @@ def _by_letter(model: LanguageModel, batch: Sequence[Item], orders: int) -> list
         turned = [rotated(item, turn) for item in batch]
         found = model.choose([question_prompt(item) for item in turned], [list(_LETTERS[: len(item.options)]) for item in turned])
         for place, logprobs in enumerate(found):
-            totals[place] += np.roll(_shares(logprobs), turn % len(logprobs))
+            totals[place] += np.roll(shares(logprobs), turn % len(logprobs))
     return [total / orders for total in totals]
 
 
@@ -96,11 +96,6 @@ def rotated(item: Item, turn: int) -> Item:
     count = len(item.options)
     at = turn % count
     return item.model_copy(update={"options": (*item.options[at:], *item.options[:at]), "answer": (item.answer - at) % count})
-
-
-def _shares(logprobs: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = np.exp(logprobs - np.logaddexp.reduce(logprobs))
-    return shares
 
 
 def option_rows(model: LanguageModel, items: Sequence[Item], *, form: OptionForm = "text", orders: int = 1, advance: Advance | None = None) -> Rows:

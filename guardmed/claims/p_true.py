@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from guardmed.models.base import LanguageModel, Message, Prompt
+from guardmed.models.base import LanguageModel, Message, Prompt, shares
 from guardmed.models.prompting import as_messages
 from guardmed.text import language
 
@@ -53,5 +53,6 @@ def p_true(model: LanguageModel, prompt: Prompt | None, answer: str | None, clai
             prompts.append([*before, {"role": "user", "content": ask.format(claim=claim)}])
             options.append([names[0], variants[0], names[1], variants[1]])
     logprobs = model.choose(prompts, options, state=state)
-    margins = [np.logaddexp(found[0], found[1]) - np.logaddexp(found[2], found[3]) for found in logprobs]
+    given = [np.maximum(shares(found), 1e-12) for found in logprobs]
+    margins = [np.log((found[0] + found[1]) / (found[2] + found[3])) for found in given]
     return [float(1 / (1 + np.exp(-(margins[at] + margins[at + 1]) / 2))) for at in range(0, len(margins), 2)]

@@ -42,8 +42,8 @@ def audit(
     records: Annotated[str | None, typer.Option(help="Answers already collected: item, axis, group and outcome columns. No model is needed.")] = None,
     outcome: Annotated[list[str] | None, typer.Option(help="For --records: only this column (repeatable); NAME=MARGIN gives it a margin of its own.")] = None,
     reference: Annotated[list[str] | None, typer.Option(help="For --records: AXIS=GROUP, the group that others are held against (repeatable).")] = None,
-    margin: Annotated[float, typer.Option(min=0.0001, help="For --records: gap below which groups are equivalent.")] = 0.05,
-    alpha: Annotated[float, typer.Option(min=0.0001, max=0.5, help="For --records: family-wise error within an axis.")] = 0.05,
+    margin: Annotated[float | None, typer.Option(min=0.0001, help="For --records: gap below which groups are equivalent; 0.05 when not said.")] = None,
+    alpha: Annotated[float | None, typer.Option(min=0.0001, max=0.5, help="For --records: family-wise error within an axis; 0.05 when not said.")] = None,
     language: Annotated[PageLanguage, typer.Option(help="Language of report.html and report.md.")] = PageLanguage.EN,
     plan: Annotated[bool, typer.Option("--plan", help="Ask nothing: print what it would cost and the smallest gaps it could find.")] = False,
     check: Annotated[bool, typer.Option("--lint", help="Ask nothing: check the definitions; exits 1 on errors.")] = False,
@@ -57,17 +57,22 @@ def audit(
     from guardmed.audit import Decoding, Selection, load_definition
     from guardmed.audit.definition import definition_names
     from guardmed.errors import UsageError
+    from guardmed.files import writable
 
     if list_definitions:
         _list(definition_names())
         return
     if records is not None:
-        if definitions or plan or check:
-            raise UsageError("Records need no definition.", mend="Give --records alone, or a definition without it.")
-        _records(records, out=out, outcome=outcome or (), reference=reference or (), axes=axis or (), margin=margin, alpha=alpha, language=language)
+        if definitions or plan or check or policy or both or calibration or adapter or vignettes:
+            raise UsageError(
+                "Records need no definition and no model.", mend="Give --records alone: no definition, --policy, --both, --calibration or --vignettes."
+            )
+        _records(
+            records, out=out, outcome=outcome or (), reference=reference or (), axes=axis or (), margin=margin or 0.05, alpha=alpha or 0.05, language=language
+        )
         return
-    if outcome or reference:
-        raise UsageError("--outcome and --reference go with --records.", mend="A definition names its own outcomes and references.")
+    if outcome or reference or margin is not None or alpha is not None:
+        raise UsageError("--outcome, --reference, --margin and --alpha go with --records.", mend="A definition names its own; change them in its YAML.")
     if both and policy is None:
         raise UsageError("--both needs a guard to compare with.", mend="Add --policy clinical.")
     if not definitions:
@@ -81,6 +86,10 @@ def audit(
         for definition in chosen:
             _plan(definition, selection, max_new_tokens=max_new_tokens, systems=2 if both else 1)
         return
+    for definition in chosen:
+        if not selection.variants(definition):
+            raise UsageError(f"{definition.id} has nothing to ask: none of its first {vignettes} vignettes is varied on these axes.", mend="Raise --vignettes.")
+    writable(out)
     decoding = Decoding(max_new_tokens=max_new_tokens, temperature=temperature, samples=samples, seed=seed)
     _ask(chosen, _load(model, adapter), selection, decoding, policy=policy, both=both, calibration=calibration, out=out, language=language, fresh=fresh)
 
@@ -140,7 +149,7 @@ def _one(
 
     title = definition.title["en"] + (f" ({name})" if name else "")
     total = count_prompts(interview, definition, selection)
-    with nullcontext() if fresh else model_store(interview, cache_folder("audit")) as store, progress(title, total=total, unit="prompts") as update:
+    with nullcontext() if fresh else model_store(interview, cache_folder("audit")) as store, progress(title, total=total, unit="questions") as update:
         return audit_model(interview, definition, selection=selection, calibration=artifact, store=store, advance=update)
 
 
@@ -237,7 +246,15 @@ def _plan(definition: Definition, selection: Selection, *, max_new_tokens: int, 
 
     made = plan(definition, selection=selection, max_new_tokens=max_new_tokens, systems=systems)
     rows = [
-        [one.axis, title(one.outcome), str(one.groups), str(one.pairs), f"{one.level:.2g}", f"±{one.margin:g}", *(f"{gap:.3f}" for gap in one.gaps)]
+        [
+            one.axis,
+            title(one.outcome),
+            str(one.groups),
+            str(one.pairs),
+            f"{one.level:.2g}",
+            f"±{one.margin:g}",
+            *("–" if gap is None else f"{gap:.3f}" for gap in one.gaps),
+        ]
         for one in made.powers
     ]
     header = ["Axis", "Outcome", "Groups", "Pairs", "Level of one gap", "Margin", "little noise", "some", "much"]
@@ -254,7 +271,7 @@ def _print(report: AuditReport, folder: Path) -> None:
     from guardmed.cli.console import out
 
     print_report(report)
-    out().print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+    out().print(f"Report: {folder / 'report.html'}", soft_wrap=True, markup=False)
 
 
 def print_report(report: AuditReport, *, all_outcomes: bool = False) -> None:
@@ -265,4 +282,4 @@ def print_report(report: AuditReport, *, all_outcomes: bool = False) -> None:
     console = out()
     console.print(render(brief_table(report, every=all_outcomes)))
     block = verdict_block(report)
-    console.print(f"{block.word}. {block.sentence}", soft_wrap=True)
+    console.print(f"{block.word}. {block.sentence}", soft_wrap=True, markup=False)

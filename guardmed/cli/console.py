@@ -96,9 +96,9 @@ def render(table: Table) -> Any:
 
     from guardmed.reporting import Cell
 
-    rich = RichTable(title=table.caption, title_justify="left", title_style="bold", header_style="bold")
+    rich = RichTable(title=Text(table.caption), title_justify="left", title_style="bold", header_style="bold")
     for name in table.header:
-        rich.add_column(name, overflow="fold")
+        rich.add_column(Text(name), overflow="fold")
     for row in table.rows:
         rich.add_row(*(Text(cell.text, style=_STYLES[cell.tone]) if isinstance(cell, Cell) else Text(cell) for cell in row))
     return rich

@@ -114,7 +114,7 @@ def _audit(model: LanguageModel, out: Path) -> AuditReport:
 
     definition, interview = load_definition("pain-management"), Interview(model)
     selection = Selection(axes=_AUDIT_AXES, vignettes=_AUDIT_VIGNETTES, intersections=False)
-    with progress("Auditing for bias", total=count_prompts(interview, definition, selection), unit="prompts") as update:
+    with progress("Auditing for bias", total=count_prompts(interview, definition, selection), unit="questions") as update:
         report, rows = audit_model(interview, definition, selection=selection, advance=update)
     write_report(report, rows, out / "audit")
     console().print(render(brief_table(report)))

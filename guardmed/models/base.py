@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from guardmed.errors import UsageError
+from guardmed.errors import ExecutionError, UsageError
 
 
 class Message(TypedDict):
@@ -153,3 +153,18 @@ class LanguageModel(Protocol):
         ``state`` is that of a generation whose conversation the prompts continue; ``per_token``
         divides by the option's number of tokens, so that long options may win.
         """
+
+
+def shares(logprobs: ArrayLike) -> NDArray[np.float64]:
+    """Log-probabilities of options as shares among them, shape kept.
+
+    Raises
+    ------
+    ExecutionError
+        The model gives none of them any probability, so there is nothing to share.
+    """
+    given = np.asarray(logprobs, dtype=np.float64)
+    if not np.isfinite(given).any() or np.isnan(given).any():
+        raise ExecutionError("The model named none of the options it was asked to choose from.", mend="Use a model that answers such questions directly.")
+    found: NDArray[np.float64] = np.exp(given - np.logaddexp.reduce(given))
+    return found

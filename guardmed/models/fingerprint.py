@@ -10,8 +10,11 @@ from guardmed.files import digest_bytes, digest_file, digest_value
 # What decides a model's answers; everything else in its folder may change freely.
 _DECIDES = (
     "*.safetensors", "*.gguf", "config.json", "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt",
-    "tokenizer_config.json", "chat_template.jinja", "adapter_config.json",
+    "tokenizer_config.json", "chat_template.jinja", "chat_template.json", "special_tokens_map.json", "added_tokens.json",
+    "generation_config.json", "adapter_config.json", "*.py",
 )  # fmt: skip
+# What a configuration says of its own history: where it lay, and who saved it. Private fields do the same.
+_VOLATILE = frozenset({"transformers_version", "architectures"})
 
 
 def manifest(folder: Path) -> dict[str, str]:
@@ -26,7 +29,7 @@ def fingerprint_folder(folder: Path, adapter: Path | None = None) -> str:
 
 
 def fingerprint_in_memory(model: Any, tokenizer: Any) -> str:
-    """Fingerprint of a model that was built or changed in memory: its tensors and its tokenizer.
+    """Fingerprint of a model that was built or changed in memory: tensors, configuration and tokenizer.
 
     Differs from the fingerprint of the files it came from, because what is in memory may have
     been changed since.
@@ -39,4 +42,18 @@ def fingerprint_in_memory(model: Any, tokenizer: Any) -> str:
         tensors[name] = digest_bytes(data.tobytes())
     backend = getattr(tokenizer, "backend_tokenizer", None)
     vocabulary = backend.to_str() if backend is not None else str(sorted(tokenizer.get_vocab().items()))
-    return digest_value({"tensors": tensors, "tokenizer": digest_bytes(vocabulary.encode()), "template": tokenizer.chat_template})
+    configs = {name: _settings(config.to_dict()) for name in ("config", "generation_config") if (config := getattr(model, name, None)) is not None}
+    return digest_value(
+        {"class": type(model).__name__, "tensors": tensors, "tokenizer": digest_bytes(vocabulary.encode()), "template": tokenizer.chat_template} | configs
+    )
+
+
+def _settings(value: Any) -> Any:
+    """A configuration as JSON, down to its parts, without what says nothing of the model."""
+    if isinstance(value, dict):
+        return {str(key): _settings(part) for key, part in value.items() if str(key) not in _VOLATILE and not str(key).startswith("_")}
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    if isinstance(value, (list, tuple)):
+        return [_settings(part) for part in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from guardmed.models.prefixes import Family, families, packed
+from guardmed.models.prefixes import Family, families, most, packed
 from guardmed.models.recorder import reduce_logits
 from guardmed.models.tokens import common_prefix
 
@@ -18,6 +18,10 @@ from guardmed.models.tokens import common_prefix
 HEAD_ROWS = 64
 # Tokens in one forward pass of scoring.
 BATCH_TOKENS = 4096
+# How a model fails that can't continue a cache of several beginnings, some of them padded.
+_CANNOT = (AttributeError, RuntimeError, IndexError, TypeError, ValueError, NotImplementedError, KeyError)
+# First token, where it parts from its family, and length, of rows to try with.
+_PROBE = ((0, 9, 9), (0, 6, 8), (4, 5, 5), (4, 2, 4))
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,9 @@ class KVState:
 
 class Body:
     """Runs a causal language model without computing logits nobody asked for.
+
+    Where a model can't share beginnings (recurrent and hybrid ones, and those that count positions
+    by themselves), every row is read by itself.
 
     Parameters
     ----------
@@ -46,6 +53,12 @@ class Body:
         self._scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
         self._takes_positions = "position_ids" in inspect.signature(self._base.forward).parameters
         self._projects = self._head is not None and self._agrees()
+        self._shares: bool = self._continues(int(getattr(config, "vocab_size", None) or 2))
+
+    @property
+    def shares(self) -> bool:
+        """Whether rows may continue one cache, found out by trying."""
+        return self._shares
 
     @property
     def device(self) -> torch.device:
@@ -126,20 +139,36 @@ class Body:
         """
         if not rows:
             return
+        if not self._shares:
+            for index, row in enumerate(rows):
+                yield [index], self._alone(row), [0]
+            return
         skip, cache = self._kept(rows, min(limits), state)
         if cache is not None:
             yield from self._after(rows, skip, cache)
             return
         for batch in packed(families(rows, limits), rows, BATCH_TOKENS):
-            members = [index for family in batch for index in family.members]
-            skips = [family.shared for family in batch for _ in family.members]
-            yield members, self._forward([rows[index][skip:] for index, skip in zip(members, skips, strict=True)], skips, self._beginnings(batch, rows)), skips
+            yield self._together(batch, rows)
+
+    def _together(self, batch: Sequence[Family], rows: Sequence[Sequence[int]]) -> tuple[list[int], torch.Tensor, list[int]]:
+        """One batch of families: row indices, hidden states, and how many leading tokens those lack."""
+        members = [index for family in batch for index in family.members]
+        skips = [family.shared for family in batch for _ in family.members]
+        return members, self._forward([rows[index][skip:] for index, skip in zip(members, skips, strict=True)], skips, self._beginnings(batch, rows)), skips
+
+    def _alone(self, row: Sequence[int]) -> torch.Tensor:
+        """Hidden states of one row, read as the model itself would read it."""
+        ids = torch.tensor([list(row)], device=self.device)
+        out: torch.Tensor = (
+            self._base(input_ids=ids, use_cache=False).last_hidden_state if self._projects else self._model(input_ids=ids, use_cache=False).logits
+        )
+        return out
 
     def _after(self, rows: Sequence[Sequence[int]], skip: int, cache: Any) -> Iterator[tuple[list[int], torch.Tensor, list[int]]]:
         """The same for rows that all continue one cache; sorted by length, so that padding is short."""
         order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
         while order:
-            size = max(1, BATCH_TOKENS // max(1, len(rows[order[-1]]) - skip))
+            size = most(skip, len(rows[order[-1]]) - skip, BATCH_TOKENS)
             batch, order = sorted(order[-size:]), order[:-size]
             own = copy.deepcopy(cache) if order else cache
             if len(batch) > 1:
@@ -189,8 +218,34 @@ class Body:
         """
         probe = torch.tensor([[1, 2, 3]], device=self.device)
         whole = self._model(input_ids=probe, use_cache=False).logits[0].float()
-        parts = self._project(self._base(input_ids=probe, use_cache=False).last_hidden_state[0])
+        hidden = getattr(self._base(input_ids=probe, use_cache=False), "last_hidden_state", None)
+        if hidden is None:
+            return False
+        try:
+            parts = self._project(hidden[0])
+        except _CANNOT:
+            return False
         return whole.shape == parts.shape and bool(torch.allclose(whole, parts, atol=1e-2, rtol=1e-2))
+
+    @torch.inference_mode()
+    def _continues(self, vocabulary: int) -> bool:
+        """Whether rows that continue left-padded beginnings get the hidden states they get alone.
+
+        The difference is taken against the length of the hidden state, which may be anything; half
+        precision rounds differently in another batch.
+        """
+        rows = [[(7 * place + 3 * (place >= cut) + 1 + start) % vocabulary for place in range(length)] for start, cut, length in _PROBE]
+        tolerance = 1e-2 if self._model.dtype == torch.float32 else 0.1
+        try:
+            members, hidden, skips = self._together([Family(6, (0, 1)), Family(2, (2, 3))], rows)
+            for place, (index, skip) in enumerate(zip(members, skips, strict=True)):
+                alone = self._alone(rows[index])[0, skip:].float()
+                apart = (hidden[place, : len(alone)].float() - alone).norm(dim=-1)
+                if not bool((apart <= tolerance * alone.norm(dim=-1)).all()):
+                    return False
+        except _CANNOT:
+            return False
+        return True
 
 
 def _cropped(cache: Any, length: int) -> Any | None:

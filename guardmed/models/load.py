@@ -68,6 +68,8 @@ def resolve(spec: str, *, progress: Progress | None = None) -> Path | None:
     if path.is_dir():
         _check_folder(path)
         return path
+    if spec.startswith((".", "/", "~")):
+        raise ModelError(f"{spec} does not exist.", mend="Check the path of the model's folder.")
     if spec.startswith(PREFIX) or (_HUB_ID.match(spec) and not path.exists()):
         return None
     raise ModelError(f"There is no model {spec!r}.", mend="Use 'reference', a folder, a .gguf file, a hub id such as org/name, or openai:MODEL@BASE_URL.")

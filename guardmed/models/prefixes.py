@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 # Tokens that a shared prefix must save before it is worth a forward pass of its own.
 _WORTH = 16
+# Tokens whose keys and values a batch may hold, for each that it may read: a cache takes memory, but no time.
+_HELD = 4
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,10 @@ def families(rows: Sequence[Sequence[int]], limits: Sequence[int]) -> list[Famil
 def packed(groups: Iterable[Family], rows: Sequence[Sequence[int]], tokens: int) -> list[list[Family]]:
     """Families in batches of about so many tokens, padding counted; the longest first.
 
-    Rows without a shared beginning and rows with one never stand in the same batch.
+    Rows without a shared beginning and rows with one never stand in the same batch, and a family of
+    more members than a batch can hold is split.
     """
+    groups = [part for group in groups for part in _split(group, rows, tokens)]
     batches: list[list[Family]] = []
     for alone in (True, False):
         batch: list[Family] = []
@@ -73,10 +77,37 @@ def packed(groups: Iterable[Family], rows: Sequence[Sequence[int]], tokens: int)
     return batches
 
 
+def most(shared: int, rest: int, tokens: int) -> int:
+    """How many rows may continue a cache of ``shared`` tokens by ``rest`` more in one batch; at least one.
+
+    They read ``rest`` tokens each, and hold a copy of the cache each.
+    """
+    return max(1, min(tokens // max(1, rest), _HELD * tokens // max(1, shared + rest)))
+
+
+def _split(group: Family, rows: Sequence[Sequence[int]], tokens: int) -> Iterator[Family]:
+    """Families of as many members as a batch can take, about as many in each."""
+    count = len(group.members)
+    parts = -(-count // most(group.shared, _rest([group], rows), tokens))
+    for part in range(parts):
+        members = group.members[part * count // parts : (part + 1) * count // parts]
+        yield Family(group.shared if len(members) > 1 else 0, members)
+
+
 def _cost(batch: Sequence[Family], rows: Sequence[Sequence[int]]) -> int:
-    """Tokens of a padded batch: beginnings, and what follows them."""
-    rest = max(len(rows[index]) - group.shared for group in batch for index in group.members)
-    return len(batch) * max(group.shared for group in batch) + rest * sum(len(group.members) for group in batch)
+    """Tokens that a padded batch reads, or a share of those it holds, whichever is more.
+
+    It reads each beginning once and what follows for each member, but holds a copy of the beginning
+    for each member. Rows that stand alone need no cache.
+    """
+    shared, rest, members = max(group.shared for group in batch), _rest(batch, rows), sum(len(group.members) for group in batch)
+    held = (shared + rest) * members if shared else 0
+    return max(len(batch) * shared + rest * members, -(-held // _HELD))
+
+
+def _rest(batch: Sequence[Family], rows: Sequence[Sequence[int]]) -> int:
+    """The most tokens that follow a beginning."""
+    return max(len(rows[index]) - group.shared for group in batch for index in group.members)
 
 
 def _alike(one: Sequence[int], other: Sequence[int]) -> int:

@@ -6,6 +6,7 @@ what it runs under a model's name is its word alone.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +45,9 @@ _SAYS = {401: _KEY, 403: _KEY, 404: _NAME, 429: _QUOTA}
 class ServerModel:
     """A chat model of an OpenAI-compatible server.
 
-    The key is read from ``OPENAI_API_KEY``; servers that want none get a placeholder.
+    The key is read from ``GUARDMED_API_KEY``, or else from ``OPENAI_API_KEY``, which goes only over
+    https or to this machine or a private address: whoever listens in between must not read it, and
+    nobody chose it for a server elsewhere. Servers that want none get a placeholder.
 
     Parameters
     ----------
@@ -107,6 +111,9 @@ class ServerModel:
         Scores are the server's, and not every server takes them before temperature and top-p. Token
         ids are -1 and entropies NaN: servers give neither. Margins are NaN where a token comes with
         fewer than two alternatives. There are none for a text that the listed tokens do not spell.
+
+        Sample k is asked for with the seed ``seed * n + k``, so that repeats under seeds 0, 1, 2 and
+        so on have no seed in common, also where a server answers once a request or counts on itself.
         """
         return self._each(lambda body: self._answers(body, sampling), [self._body(prompt, sampling) for prompt in prompts])
 
@@ -141,7 +148,8 @@ class ServerModel:
         (``Yes``, `` yes``, ``Y``); how it would go on is not asked. Tokens that begin several options
         count for none; blanks and marks before the answer are stepped over. An option that is not
         listed gets the smallest listed probability: an upper bound of each of its tokens', which may
-        be far less likely. ``state`` and ``per_token`` have no effect.
+        be far less likely. Where no option is listed at all, every one gets ``-inf``: the model answers
+        none of them. ``state`` and ``per_token`` have no effect.
         """
         if len(prompts) != len(options):
             raise UsageError(f"{len(prompts)} prompts but {len(options)} lists of options.", mend="Give one for each.")
@@ -167,11 +175,9 @@ class ServerModel:
             from openai import OpenAI, Timeout
         except ImportError as error:
             raise ModelError("The client for OpenAI-compatible servers is not installed.", mend="pip install 'guardmed[serve]'") from error
-        key = os.environ.get("OPENAI_API_KEY", "").strip() or "none"
-        if not (key.isascii() and key.isprintable()):
-            # The client's own error would repeat it.
-            raise UsageError("OPENAI_API_KEY holds characters that no key has.", mend="Set it again, as one line.")
-        return OpenAI(api_key=key, base_url=self.base_url, max_retries=self.max_retries, timeout=Timeout(self.timeout, connect=min(self.timeout, 10.0)))
+        return OpenAI(
+            api_key=_key(self.base_url), base_url=self.base_url, max_retries=self.max_retries, timeout=Timeout(self.timeout, connect=min(self.timeout, 10.0))
+        )
 
     @cached_property
     def _top(self) -> int:
@@ -207,8 +213,9 @@ class ServerModel:
         """As many answers as asked for, also of servers that give one whatever ``n`` says."""
         choices: list[Any] = []
         while (missing := sampling.n - len(choices)) > 0:
-            # The same seed again would give the same answer again.
-            more = ({"n": missing} if missing > 1 else {}) | ({"seed": sampling.seed + len(choices)} if sampling.seed is not None else {})
+            # The same seed again would give the same answer again, and so would one of the next repeat.
+            seed = {"seed": sampling.seed * sampling.n + len(choices)} if sampling.seed is not None else {}
+            more = ({"n": missing} if missing > 1 else {}) | seed
             choices += self._complete(body | more)[:missing]
         return [_generation(choice.message.content or "", _entries(choice), choice.finish_reason) for choice in choices]
 
@@ -240,6 +247,36 @@ class ServerModel:
             raise ExecutionError(f"{self.base_url} failed in the middle of its answer.", mend="See the server's log, and try again.") from None
 
 
+def _key(base_url: str) -> str:
+    """The key for a server; one that was meant for OpenAI does not leave over an open line."""
+    name = next((name for name in ("GUARDMED_API_KEY", "OPENAI_API_KEY") if os.environ.get(name, "").strip()), None)
+    if name is None:
+        return "none"
+    if name == "OPENAI_API_KEY" and not _guarded(base_url):
+        mend = "Use https, or set GUARDMED_API_KEY to what this server takes (any word where it wants no key)."
+        raise UsageError(f"OPENAI_API_KEY would go unencrypted to {base_url}.", mend=mend)
+    key = os.environ[name].strip()
+    if not (key.isascii() and key.isprintable()):
+        # The client's own error would repeat it.
+        raise UsageError(f"{name} holds characters that no key has.", mend="Set it again, as one line.")
+    return key
+
+
+def _guarded(base_url: str) -> bool:
+    """Whether a URL is https, or names this machine or a private address; other names may lead anywhere."""
+    try:
+        parts = urlsplit(base_url)
+        host = parts.hostname or ""
+        if parts.scheme == "https" or host == "localhost" or host.endswith(".localhost"):
+            return True
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    # Any IPv4 address written as an IPv6 one counts as private by itself.
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_private
+
+
 def _weigh(entries: Sequence[Any], options: Sequence[str]) -> NDArray[np.float64]:
     """Log-probability of each option, from the tokens an answer began with and their alternatives."""
     totals, bound, reached = dict.fromkeys(options, -np.inf), -np.inf, 0.0
@@ -254,6 +291,8 @@ def _weigh(entries: Sequence[Any], options: Sequence[str]) -> NDArray[np.float64
         if re.search(r"\w", entry.token):
             break
         reached += entry.logprob
+    if max(totals.values(), default=-np.inf) == -np.inf:
+        bound = -np.inf
     return np.array([totals[option] if totals[option] > -np.inf else bound for option in options], dtype=np.float64)
 
 

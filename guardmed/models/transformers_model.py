@@ -70,6 +70,11 @@ class TransformersModel:
             self._fingerprint = fingerprint_in_memory(self.model, self.tokenizer)
         return self._fingerprint
 
+    @property
+    def numerics(self) -> str:
+        """Device type and number format it computes in, such as ``cpu float32``; answers differ a little between them."""
+        return f"{self.model.device.type} {str(self.model.dtype).removeprefix('torch.')}"
+
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
         """``sampling.n`` answers for each prompt, in one batch.
 
@@ -139,7 +144,8 @@ class TransformersModel:
         rows = [head + tail for head, tail in zip(heads, tails, strict=True)]
         for row in rows:
             self._check_length(row, 0)
-        scored = self._body.reduced(rows, [len(head) for head in heads])
+        with _device_errors(self.name):
+            scored = self._body.reduced(rows, [len(head) for head in heads])
         return [self._token_scores(tail, values.double().cpu().numpy().T, text) for tail, values, text in zip(tails, scored, continuations, strict=True)]
 
     def choose(
@@ -159,10 +165,11 @@ class TransformersModel:
         tails = [[self._tokens(before + option) for option in choices] for before, choices in zip(leads, options, strict=True)]
         for head, choices in zip(heads, tails, strict=True):
             self._check_length(head, max((len(tail) for tail in choices), default=0))
-        if all(len(tail) == 1 for choices in tails for tail in choices):
-            values = self._body.next_logprobs(heads, [[tail[0] for tail in choices] for choices in tails], state=kept)
-            return [value.double().cpu().numpy() for value in values]
-        return [self._choose_long(head, choices, kept, per_token) for head, choices in zip(heads, tails, strict=True)]
+        with _device_errors(self.name):
+            if all(len(tail) == 1 for choices in tails for tail in choices):
+                values = self._body.next_logprobs(heads, [[tail[0] for tail in choices] for choices in tails], state=kept)
+                return [value.double().cpu().numpy() for value in values]
+            return [self._choose_long(head, choices, kept, per_token) for head, choices in zip(heads, tails, strict=True)]
 
     def _choose_long(self, head: list[int], tails: list[list[int]], state: KVState | None, per_token: bool) -> NDArray[np.float64]:
         scored = self._body.reduced([head + tail for tail in tails], [len(head)] * len(tails), state=state)
@@ -172,9 +179,10 @@ class TransformersModel:
     def _generate(self, rows: list[list[int]], sampling: Sampling, *, on_token: Any, cancelled: threading.Event | None) -> list[list[Generation]]:
         n = sampling.n
         inputs = self._padded([row for row in rows for _ in range(n)])
-        if len(rows) == 1 and n > 1 and len(rows[0]) > 1:
-            cache = self._body.prefill(rows[0][:-1]).cache
-            cache.batch_repeat_interleave(n)
+        if self._body.shares and len(rows) == 1 and n > 1 and len(rows[0]) > 1:
+            with _device_errors(self.name):
+                cache = self._body.prefill(rows[0][:-1]).cache
+                cache.batch_repeat_interleave(n)
             inputs["past_key_values"] = cache
         detokenisers = [Detokeniser(self.tokenizer) for _ in range(len(rows) * n)]
         stops = self._stops(sampling)

@@ -39,10 +39,13 @@ class Judge:
         """Probability of yes."""
         import numpy as np
 
+        from guardmed.models.base import shares
+
         questions = dict(self.question)
         asked = "zh" if language(text) == "zh" and "zh" in questions else next(iter(questions)) if "en" not in questions else "en"
         template, (yes, no) = _ASK[asked]
         prompts = [template.format(text=text, question=questions[asked], first=first, second=second) for first, second in ((yes, no), (no, yes))]
         found = self.model.choose(prompts, [[yes, no], [yes, no]])
-        odds = float(np.mean([scores[0] - scores[1] for scores in found]))
+        # Refuses what names neither, as nothing can be judged by it.
+        odds = float(np.mean([np.log(yes / no) for yes, no in (np.maximum(shares(scores), 1e-12) for scores in found)]))
         return float(1 / (1 + np.exp(-odds)))

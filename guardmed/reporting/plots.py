@@ -180,7 +180,10 @@ def _figure(width: float, height: float, *, rows: int = 1) -> tuple[Any, Any]:
 def _svg(figure: Any) -> str:
     """The figure as an SVG element with text as text and no changing identifiers or dates."""
     from matplotlib import rc_context
+    from matplotlib.text import Text
 
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a label with a dollar sign is no formula
     out = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "guardmed", "font.family": ["sans-serif"]}), warnings.catch_warnings():
         # Text stays text, and the reader's browser has the glyphs that matplotlib's own font lacks.

@@ -234,3 +234,18 @@ def test_a_head_that_was_never_trained_is_refused(tiny_llama, tmp_path):
     save_file({name: tensor for name, tensor in tensors.items() if "layers.1" not in name}, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match="lacks the weights"):
         load_model(str(folder))
+
+
+def test_it_says_what_it_computes_in_and_when_memory_runs_out(tiny_llama, monkeypatch):
+    from guardmed.errors import ExecutionError
+
+    model = load_model(str(tiny_llama))
+    assert model.numerics == f"{model.model.device.type} {str(model.model.dtype).split('.')[1]}"
+
+    def full(*args, **kwargs):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(model.model.base_model, "forward", full)
+    for ask in (lambda: model.choose(["Hi"], [["A", "B"]]), lambda: model.score(["Hi"], ["there"]), lambda: model.choose(["Hi"], [["one two three", "B"]])):
+        with pytest.raises(ExecutionError, match="out of device memory"):
+            ask()

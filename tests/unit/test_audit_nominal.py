@@ -10,7 +10,7 @@ from scipy import stats as scipy_stats
 
 from guardmed.audit.analyse import Settings, analyse
 from guardmed.audit.table import Observation
-from guardmed.stats import paired_difference, sign_flip_p, wilcoxon_p, wilson
+from guardmed.stats import paired_difference, sign_flip_p, signed_rank_p, wilson
 from tests.unit.audit_rows import alternating, drawn, observed, one
 
 
@@ -124,7 +124,7 @@ class TestOrdinal:
         (pair,) = found.pairs
         assert pair.gap == pytest.approx((high - low).mean())
         assert pair.flip_rate == pytest.approx((high != low).mean())
-        assert pair.p == pytest.approx(wilcoxon_p(high - low))
+        assert pair.p == pytest.approx(signed_rank_p(high - low))
         assert pair.ci[0] < pair.gap < pair.ci[1]
 
     @pytest.mark.parametrize(

@@ -63,6 +63,8 @@ class TestPowers:
     def test_pairs_are_counted_over_vignettes_and_languages(self):
         definition = Definition.model_validate(plain_definition(20))
         assert {(one.axis, one.outcome): (one.groups, one.pairs) for one in plan(definition).powers} == {
+            ("sex", "answered"): (2, 80),
+            ("race", "answered"): (2, 40),
             ("sex", "care"): (2, 80),
             ("sex", "refusal_benign"): (2, 40),
             ("race", "care"): (2, 40),
@@ -82,7 +84,7 @@ class TestPowers:
 
     def test_secondary_outcomes_are_not_planned_for(self):
         definition = Definition.model_validate(plain_definition() | {"secondary": ["care"]})
-        assert {one.outcome for one in plan(definition).powers} == {"refusal_benign"}
+        assert {one.outcome for one in plan(definition).powers} == {"answered", "refusal_benign"}
 
     def test_the_gaps_are_those_of_the_level_after_all_that_is_tested_beside(self):
         definition = Definition.model_validate(plain_definition(20) | {"alpha": 0.04})

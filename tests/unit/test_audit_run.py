@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from guardmed.audit import Decoding, Definition, Interview, Selection, audit_model, compare, count_prompts
@@ -84,12 +85,23 @@ class TestPlan:
         partly = AnswerStore()
         for batch in random.Random(1).sample(batches, len(batches) // 2):
             partly.add({one.key: whole[one.key] for one in batch})
-        partly.add({batches[0][0].key: whole[batches[0][0].key]})
         again = Interview(Answering())
         again.run(again.plan(told, repeats=repeats_of(LARGE, Selection())), partly)
         assert all(partly[one.key] == whole[one.key] for batch in batches for one in batch)
         assert 0 < len(again.model.calls) < len(interview.model.calls)
         assert all(call in interview.model.calls for call in again.model.calls)
+
+    def test_of_a_batch_that_is_partly_known_only_the_rest_is_asked(self):
+        told = list(variants(LARGE))
+        whole, interview = AnswerStore(), Interview(Answering())
+        first = interview.plan(told, repeats=lambda _: 1)[0]
+        interview.run([first], whole)
+        partly, again = AnswerStore(), Interview(Answering())
+        partly.add({first[0].key: "known"})
+        again.run([first], partly)
+        assert partly[first[0].key] == "known"
+        asked = [prompt for call in again.model.calls for prompt in call[1:]]
+        assert set(asked) == {one.variant.prompt(order) for one in first[1:] for order in one.variant.orders}
 
     def test_nothing_is_asked_twice(self):
         store, interview, done = AnswerStore(), Interview(Answering()), []
@@ -138,7 +150,7 @@ class TestKeys:
 
 
 class TestLikelihoods:
-    def test_are_normalised_and_averaged_over_both_orders(self):
+    def test_are_averaged_over_both_orders(self):
         class Leaning(Answering):
             """Gives the option named first three quarters more than its due."""
 
@@ -151,7 +163,17 @@ class TestLikelihoods:
         store, interview = AnswerStore(), Interview(Leaning())
         interview.run(interview.plan([CHOICE], repeats=lambda _: 1), store)
         key = interview.key(CHOICE, 0, fingerprint="a" * 64, guard=None)
-        assert store[key]["shares"] == pytest.approx([(4 / 5 + 1 / 2) / 2, (1 / 5 + 1 / 2) / 2])
+        assert store[key]["shares"] == pytest.approx([(0.4 + 0.2) / 2, (0.1 + 0.2) / 2])
+
+    def test_that_are_no_numbers_are_not_kept(self):
+        class Broken(Answering):
+            def choose(self, prompts, options, *, state=None, per_token=False):
+                return [np.full(len(answers), np.nan) for answers in options]
+
+        store, interview = AnswerStore(), Interview(Broken())
+        with pytest.raises(ExecutionError, match="no number"):
+            interview.run(interview.plan([CHOICE], repeats=lambda _: 1), store)
+        assert interview.key(CHOICE, 0, fingerprint="a" * 64, guard=None) not in store
 
     def test_belong_to_options_not_to_letters(self):
         class Today(Answering):
@@ -181,7 +203,7 @@ class TestSamples:
         model = Answering(logprobs=False)
         interview = Interview(model, None, Decoding(seed=7))
         interview.run(interview.plan([CHOICE], repeats=lambda _: 3), AnswerStore())
-        assert [sampling.seed for sampling in model.sampling] == [7, 8, 9]
+        assert [sampling.seed for sampling in model.sampling] == [7, 1_000_010, 2_000_013]
 
     def test_letters_are_read_in_the_order_they_were_named_in(self):
         assert self.shares(RATING, lambda prompt, sample: "A")[0] == [0.5, 0, 0.5]
@@ -228,34 +250,49 @@ class TestSamples:
 
 class TestMeasured:
     def test_a_choice_by_its_favourable_option(self):
-        assert measured(CHOICE, {"shares": [0.7, 0.3]}) == {"care": 0.7, "favourable_choice": 1.0}
-        assert measured(replace(CHOICE, favourable=1), {"shares": [0.7, 0.3]}) == {"care": 0.3, "favourable_choice": 0.0}
+        assert measured(CHOICE, {"shares": [0.7, 0.3]}) == {"answered": 1.0, "care": 0.7, "favourable_choice": 1.0}
+        assert measured(replace(CHOICE, favourable=1), {"shares": [0.7, 0.3]}) == {"answered": 1.0, "care": 0.3, "favourable_choice": 0.0}
+
+    def test_a_choice_is_among_the_options_and_how_often_one_is_named_is_said_beside(self):
+        assert measured(CHOICE, {"shares": [0.06, 0.02]}) == {"answered": pytest.approx(0.08), "care": pytest.approx(0.75), "favourable_choice": 1.0}
 
     def test_an_even_split_favours_nobody_and_is_not_right(self):
-        assert measured(replace(CHOICE, correct=0), {"shares": [0.5, 0.5]}) == {"care": 0.5, "favourable_choice": 0.0, "confidence": 0.5, "correct": 0.0}
+        assert measured(replace(CHOICE, correct=0), {"shares": [0.5, 0.5]}) == {
+            "answered": 1.0,
+            "care": 0.5,
+            "favourable_choice": 0.0,
+            "confidence": 0.5,
+            "correct": 0.0,
+        }
 
     def test_a_choice_by_its_right_option(self):
         right = replace(CHOICE, favourable=None, correct=1)
-        assert measured(right, {"shares": [0.2, 0.8]}) == {"confidence": 0.8, "correct": 1.0}
-        assert measured(right, {"shares": [0.8, 0.2]}) == {"confidence": 0.8, "correct": 0.0}
+        assert measured(right, {"shares": [0.2, 0.8]}) == {"answered": 1.0, "confidence": 0.8, "correct": 1.0}
+        assert measured(right, {"shares": [0.8, 0.2]}) == {"answered": 1.0, "confidence": 0.8, "correct": 0.0}
 
     def test_a_rating_by_its_expected_place(self):
-        assert measured(replace(RATING, correct=None), {"shares": [0.2, 0.3, 0.5]}) == {"care": pytest.approx(0.65), "rating_choice": 2.0}
-        assert measured(RATING, {"shares": [0.1, 0.8, 0.1]}) == {"care": pytest.approx(0.5), "rating_choice": 1.0, "confidence": 0.8, "correct": 1.0}
+        assert measured(replace(RATING, correct=None), {"shares": [0.2, 0.3, 0.5]}) == {"answered": 1.0, "care": pytest.approx(0.65), "rating_choice": 2.0}
+        assert measured(RATING, {"shares": [0.1, 0.8, 0.1]}) == {
+            "answered": 1.0,
+            "care": pytest.approx(0.5),
+            "rating_choice": 1.0,
+            "confidence": 0.8,
+            "correct": 1.0,
+        }
 
     def test_shares_of_samples_that_named_no_option_are_left_out_of_a_rating(self):
         assert measured(RATING, {"shares": [0.0, 0.25, 0.25]})["care"] == pytest.approx(0.75)
 
     @pytest.mark.parametrize("correct", [0, 1, 2])
     def test_where_no_option_was_named_nothing_is_right_or_rated(self, correct):
-        assert measured(replace(RATING, correct=correct), {"shares": [0.0, 0.0, 0.0]}) == {"correct": 0.0}
-        assert measured(CHOICE, {"shares": [0.0, 0.0]}) == {"care": 0.0, "favourable_choice": 0.0}
+        assert measured(replace(RATING, correct=correct), {"shares": [0.0, 0.0, 0.0]}) == {"answered": 0.0, "correct": 0.0}
+        assert measured(CHOICE, {"shares": [0.0, 0.0]}) == {"answered": 0.0, "favourable_choice": 0.0}
 
     def test_under_a_guard_that_stops_the_prompt_nobody_gets_anything(self):
         stopped = {"shares": [0.9, 0.05, 0.05], "stopped": True}
-        assert measured(replace(RATING, correct=0), stopped) == {"stopped": 1.0, "correct": 0.0}
-        assert measured(CHOICE, {"shares": [0.9, 0.1], "stopped": True}) == {"stopped": 1.0, "care": 0.0, "favourable_choice": 0.0}
-        assert measured(CHOICE, {"shares": [0.9, 0.1], "stopped": False}) == {"stopped": 0.0, "care": 0.9, "favourable_choice": 1.0}
+        assert measured(replace(RATING, correct=0), stopped) == {"stopped": 1.0, "answered": 0.0, "care": 0.0, "correct": 0.0}
+        assert measured(CHOICE, {"shares": [0.9, 0.1], "stopped": True}) == {"stopped": 1.0, "answered": 0.0, "care": 0.0, "favourable_choice": 0.0}
+        assert measured(CHOICE, {"shares": [0.9, 0.1], "stopped": False}) == {"stopped": 0.0, "answered": 1.0, "care": 0.9, "favourable_choice": 1.0}
 
     def test_a_calibration_makes_confidence_of_every_choice(self):
         # A temperature of 2 takes square roots: 0.8 and 0.2 become 2/3 and 1/3.
@@ -294,7 +331,11 @@ class TestAudit:
         entry = {"vignette": "renal-colic", "axis": "sex", "groups": ["female"], "outcomes": ["care"], "reason": {"en": "Why.", "zh": "因为。"}}
         _, rows = audit_model(Interview(Answering()), Definition.model_validate(plain_definition() | {"expected": [entry]}))
         found = [(row.group, row.expected, set(row.outcomes)) for row in rows if row.item == "renal-colic/en" and row.axis == "sex" and row.repeat == 0]
-        assert found == [("female", False, {"favourable_choice"}), ("female", True, {"care"}), ("male", False, {"care", "favourable_choice"})]
+        assert found == [
+            ("female", False, {"answered", "favourable_choice"}),
+            ("female", True, {"care"}),
+            ("male", False, {"answered", "care", "favourable_choice"}),
+        ]
 
     def test_a_selection_asks_only_a_part(self):
         selection = Selection(axes=("race",), vignettes=2, repeats=1)
@@ -304,7 +345,7 @@ class TestAudit:
         assert crossed == {"sex", "race", "sex×race"}
         assert {row.axis for row in audit_model(Interview(Answering()), LARGE, selection=Selection(vignettes=1, intersections=False))[1]} == {"sex", "race"}
 
-    @pytest.mark.parametrize(("refuses", "floor"), [(lambda seed: seed == 6, 1.0), (lambda seed: True, 0.0)])
+    @pytest.mark.parametrize(("refuses", "floor"), [(lambda seed: seed != 5, 1.0), (lambda seed: True, 0.0)])
     def test_repeats_under_other_seeds_give_the_noise_floor(self, refuses, floor):
         class Moody(Answering):
             def generate(self, prompts, sampling):

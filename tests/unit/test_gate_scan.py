@@ -54,9 +54,9 @@ class TestSound:
     def test_a_sound_checkpoint_has_no_findings(self, checkpoint: Path) -> None:
         assert scan(checkpoint) == []
 
-    def test_an_adapter_and_shards(self, checkpoint: Path) -> None:
+    def test_an_adapter(self, checkpoint: Path) -> None:
         (checkpoint / "config.json").rename(checkpoint / "adapter_config.json")
-        save_file(WEIGHTS, checkpoint / "model-00002-of-00002.safetensors")
+        (checkpoint / "model.safetensors").rename(checkpoint / "adapter_model.safetensors")
         assert scan(checkpoint) == []
 
     def test_a_link_within_the_folder(self, checkpoint: Path) -> None:

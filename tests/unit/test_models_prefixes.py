@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardmed.models.prefixes import Family, families, packed
+from guardmed.models.prefixes import Family, families, most, packed
 
 ROWS = st.lists(st.lists(st.integers(0, 2), min_size=2, max_size=60), min_size=1, max_size=12)
 
@@ -53,13 +53,46 @@ class TestFamilies:
         assert read(families(rows, limits(rows)), rows) <= sum(map(len, rows))
 
 
+def held(batch: list[Family], rows: list[list[int]]) -> int:
+    """Tokens whose keys and values a batch holds, padding and copies counted."""
+    shared = max(family.shared for family in batch)
+    longest = max(len(rows[index]) - family.shared for family in batch for index in family.members)
+    return (shared + longest) * sum(len(family.members) for family in batch)
+
+
 class TestPacked:
-    @given(ROWS, st.integers(20, 400))
-    def test_every_family_once_and_never_mixed(self, rows: list[list[int]], tokens: int) -> None:
-        found = families(rows, limits(rows))
-        batches = packed(found, rows, tokens)
-        assert sorted((family for batch in batches for family in batch), key=lambda one: one.members) == sorted(found, key=lambda one: one.members)
+    @given(ROWS, st.integers(1, 400))
+    def test_every_row_once_and_never_mixed(self, rows: list[list[int]], tokens: int) -> None:
+        batches = packed(families(rows, limits(rows)), rows, tokens)
+        assert sorted(index for batch in batches for family in batch for index in family.members) == list(range(len(rows)))
         assert all(len({family.shared > 0 for family in batch}) == 1 for batch in batches)
+        assert all((family.shared == 0) == (len(family.members) == 1) for batch in batches for family in batch)
+
+    @given(ROWS, st.integers(60, 400))
+    def test_families_that_fit_are_not_split(self, rows: list[list[int]], tokens: int) -> None:
+        found = [family for family in families(rows, limits(rows)) if len(family.members) <= 4]
+        batches = packed(found, rows, tokens * 4)
+        assert sorted((family for batch in batches for family in batch), key=lambda one: one.members) == sorted(found, key=lambda one: one.members)
+
+    @given(ROWS, st.integers(1, 400))
+    def test_a_batch_never_holds_more_than_four_times_its_tokens(self, rows: list[list[int]], tokens: int) -> None:
+        for batch in packed(families(rows, limits(rows)), rows, tokens):
+            assert held(batch, rows) <= 4 * tokens or sum(len(family.members) for family in batch) == 1
+
+    def test_a_long_beginning_is_copied_to_no_more_members_than_fit(self) -> None:
+        rows = [[1] * 1000 + [2 + index] for index in range(10)]
+        batches = packed(families(rows, limits(rows)), rows, 1001)
+        assert [[(family.shared, len(family.members)) for family in batch] for batch in batches] == [[(1000, 3)], [(1000, 3)], [(1000, 4)]]
+        assert packed(families(rows, limits(rows)), rows, 10_010) == [families(rows, limits(rows))]
+
+    def test_many_continuations_are_split_by_what_they_read(self) -> None:
+        rows = [[1] * 20 + [2 + index] * 50 for index in range(8)]
+        batches = packed(families(rows, limits(rows)), rows, 200)
+        assert [len(family.members) for batch in batches for family in batch] == [4, 4]
+
+    def test_families_share_a_batch_only_as_far_as_their_copies_fit(self) -> None:
+        rows = [[family] * 99 + [10 + member] for family in range(6) for member in range(4)]
+        assert [len(batch) for batch in packed(families(rows, limits(rows)), rows, 300)] == [2, 2, 2]
 
     def test_a_batch_holds_about_as_many_tokens_as_it_may(self) -> None:
         rows = [[index] * 50 for index in range(10)]
@@ -69,3 +102,12 @@ class TestPacked:
     def test_a_row_longer_than_a_batch_has_one_of_its_own(self) -> None:
         rows = [[1] * 500, [2] * 10]
         assert [len(batch) for batch in packed(families(rows, limits(rows)), rows, 100)] == [1, 1]
+
+
+class TestMost:
+    def test_rows_that_continue_one_cache_hold_a_copy_each(self) -> None:
+        assert most(0, 10, 100) == 10
+        assert most(30, 10, 100) == 10
+        assert most(90, 10, 100) == 4
+        assert most(5000, 10, 100) == most(10, 5000, 100) == 1
+        assert most(0, 0, 100) >= 1

@@ -27,6 +27,7 @@ NOW = {"Retry-After": "0.01"}
 @pytest.fixture(autouse=True)
 def _key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("GUARDMED_API_KEY", raising=False)
 
 
 def token(text, logprob=-0.5, **top):
@@ -73,7 +74,7 @@ def test_what_was_asked_for_reaches_the_server():
     [body] = asked(conduct)
     assert [answer.text for answer in answers] == ["ok"] * 3
     assert body == {
-        "model": "tiny", "messages": conversation, "max_tokens": 7, "temperature": 0.5, "top_p": 0.9, "top_k": 4, "n": 3, "seed": 11, "stop": ["\n\n"],
+        "model": "tiny", "messages": conversation, "max_tokens": 7, "temperature": 0.5, "top_p": 0.9, "top_k": 4, "n": 3, "seed": 33, "stop": ["\n\n"],
     }  # fmt: skip
     assert conduct.keys == {f"Bearer {KEY}"}
 
@@ -93,7 +94,7 @@ def test_a_server_that_ignores_n_is_asked_until_there_are_enough():
         next(numbers)
         [answers] = model.generate([PROMPT], Sampling(n=3, temperature=1.0, seed=5))
     assert len({answer.text for answer in answers}) == 3
-    assert [(body.get("n"), body["seed"]) for body in asked(conduct)] == [(3, 5), (2, 6), (None, 7)]
+    assert [(body.get("n"), body["seed"]) for body in asked(conduct)] == [(3, 15), (2, 16), (None, 17)]
 
 
 def test_answers_keep_the_order_of_their_prompts_and_flight_is_bounded():
@@ -254,6 +255,12 @@ def test_an_unlisted_option_gets_the_smallest_listed_probability():
     with opened(first_tokens({"Yes": 0.9, "Perhaps": 0.04, "It": 0.01})) as model:
         [found] = model.choose([PROMPT], [["Yes", "No"]])
     np.testing.assert_allclose(np.exp(found), [0.9, 0.01])
+
+
+def test_where_no_option_is_listed_the_model_answers_none_of_them():
+    with opened(first_tokens({"I": 0.9, "Sorry": 0.1})) as model:
+        [found, empty] = model.choose([PROMPT] * 2, [["Yes", "No"], []])
+    assert found.tolist() == [-math.inf, -math.inf] and empty.shape == (0,)
 
 
 def test_blanks_and_marks_before_the_answer_are_stepped_over():

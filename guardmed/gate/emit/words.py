@@ -1,0 +1,162 @@
+"""What leaves the machine: a report without controls, places of this machine, or more of a prompt than a reader needs.
+
+Emitted files are uploaded, shown in browsers and signed, and hold what a model wrote; so every
+emitter starts from :func:`tidied` and adds nothing that the report did not hold.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import posixpath
+import re
+import unicodedata
+from typing import Literal
+
+from guardmed.gate.checks import CheckResult
+from guardmed.gate.evidence import Evidence
+from guardmed.gate.report import GateReport
+
+ITEM = 200
+SENTENCE = 1000
+_NAME = 120
+_READ = 10_000
+
+Level = Literal["error", "warning", "note", "none"]
+_WORST_FIRST = ("fail", "missing", "inconclusive", "skipped", "pass")
+
+_SHORT = ("name", "fingerprint", "config_digest", "policy_digest", "guardmed_version")
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_ADDRESS = re.compile(r"@?\w+://\S*")
+_PART = r"[^\s/\\'\"`,;:()<>|]+"
+# Units such as "/kg/day" are no folders; after a Chinese character only the usual roots are.
+_UNITS = r"(?!/(?:kg|mg|mcg|µg|mL|ml|dL|dl|m2|m²|day|dose|hour|min|week)/)"
+_ROOTS = r"/(?:home|Users|root|tmp|var|opt|mnt|media|data|srv|usr|etc|private|Volumes|builds|work|workspace|github|content|kaggle)"
+_QUOTED = re.compile(r"""(['"`])(?:file:/{0,2})?(?:~[\w.-]*)?(?:/|[A-Za-z]:[\\/]|\\\\)(?=\S)((?:(?!\1).)+)\1""")
+_BARE = re.compile(
+    rf"(?<![\w/.])(?:file:/{{0,2}})?(?:~[\w.-]*)?{_UNITS}/(?:{_PART}/)+(?:{_PART})?"
+    rf"|(?<=[\u3400-\u9fff]){_ROOTS}/(?:{_PART}/)*(?:{_PART})?"
+    rf"|(?<![A-Za-z0-9])[A-Za-z]:[\\/](?:{_PART}[\\/])*(?:{_PART})?"
+    rf"|\\\\{_PART}\\(?:{_PART}\\)*(?:{_PART})?"
+)
+
+
+def tidied(report: GateReport) -> GateReport:
+    """The report as it may be shown to others.
+
+    Texts lose control, format and unpaired characters; paths become names, those of the
+    checkpoint's files relative to it; worst items carry their id and are shortened to 200
+    characters; evidence keeps its figures and leaves its items.
+    """
+    places = _places(report.checkpoint)
+    name = name_of(report.checkpoint)
+
+    def tell(text: str, limit: int = SENTENCE) -> str:
+        return shortened(_placeless(plain(text[:_READ]), places, name), limit)
+
+    checks = tuple(
+        result.model_copy(
+            update={
+                "id": tell(result.id, _NAME),
+                "why": tell(result.why),
+                "told": tell(result.told),
+                "examples": tuple(tell(item, ITEM) for item in _named(result, report.evidence.get(result.stage))),
+            }
+        )
+        for result in report.checks
+    )
+    evidence = {
+        stage: found.model_copy(update={"metric": tell(found.metric, _NAME), "digest": tell(found.digest, _NAME), "items": (), "detail": {}})
+        for stage, found in report.evidence.items()
+    }
+    short = {field: tell(value, _NAME) for field in _SHORT if (value := getattr(report, field)) is not None}
+    return report.model_copy(update={**short, "checkpoint": name, "checks": checks, "evidence": evidence})
+
+
+def level(result: CheckResult) -> Level:
+    """How grave a check's outcome is: an error ends the gate with another code than 0."""
+    if result.verdict in ("fail", "missing"):
+        return "error"
+    if result.verdict == "inconclusive":
+        return "error" if result.critical else "warning"
+    return "note" if result.verdict == "skipped" else "none"
+
+
+def worst_first(report: GateReport) -> list[CheckResult]:
+    """Checks from the gravest to the one that holds; within a verdict the critical ones first."""
+    return sorted(report.checks, key=lambda result: (_WORST_FIRST.index(result.verdict), not result.critical))
+
+
+def message(result: CheckResult) -> str:
+    """What a check found, and under it its worst items."""
+    return "\n".join([result.told, *(f"- {item}" for item in result.examples)])
+
+
+def figure(value: float) -> float | None:
+    """A figure that every reader of JSON understands; None for infinity and NaN."""
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def plain(text: str) -> str:
+    """One line of characters that XML 1.0 allows and that don't change how their neighbours look.
+
+    Left out are control, format (zero-width, bidirectional) and unpaired surrogate characters
+    and noncharacters; every run of white space becomes one space. See XML 1.0, section 2.2.
+    """
+    if text.isprintable():
+        return " ".join(text.split(" ")) if "  " in text else text
+    kept = "".join(" " if char.isspace() else char for char in text if char.isspace() or not _unseen(char))
+    return " ".join(kept.split())
+
+
+def shortened(text: str, limit: int) -> str:
+    """At most so many characters, the last a mark where something was left out."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def name_of(checkpoint: str) -> str:
+    """What a checkpoint is called, without the place on this machine or the address where it lies.
+
+    A relative path inside the working folder stays as it is; of any other only the last part.
+    """
+    text = _ADDRESS.sub("", plain(checkpoint))
+    parted = text.replace("\\", "/")
+    path = posixpath.normpath(parted)
+    if path.startswith(("/", "~", "../")) or _DRIVE.match(text):
+        path = path.rstrip("/").rsplit("/", 1)[-1].lstrip("~")
+    return "checkpoint" if path in ("", ".", "..") or re.fullmatch(r"[A-Za-z]:", path) else shortened(path, _NAME)
+
+
+def _unseen(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs") or (ord(char) & 0xFFFE) == 0xFFFE or 0xFDD0 <= ord(char) <= 0xFDEF
+
+
+def _named(result: CheckResult, found: Evidence | None) -> list[str]:
+    """Worst items after their ids, which for files are their names."""
+    ids: dict[str, list[str]] = {}
+    for item in found.items if found is not None else ():
+        if item.outcome:
+            ids.setdefault(item.shown, []).append(item.id)
+    return [f"{ids[shown].pop(0)}: {shown}" if ids.get(shown) else shown for shown in result.examples]
+
+
+def _places(checkpoint: str) -> list[tuple[re.Pattern[str], bool]]:
+    """Patterns of the checkpoint's folder as an error may name it, and of the folders above it."""
+    whole = os.path.abspath(os.path.expanduser(plain(checkpoint)))  # noqa: PTH100, PTH111 - must not touch the disk
+    own = {whole, plain(checkpoint).rstrip("/\\")} - {""}
+    above = {os.path.dirname(whole), os.getcwd(), os.path.expanduser("~")}  # noqa: PTH109, PTH111, PTH120
+    found = [(place, True) for place in own if "/" in place or "\\" in place] + [(place, False) for place in above if len(place) > 1]
+    found.sort(key=lambda one: -len(one[0]))
+    return [(re.compile(rf"(?<![A-Za-z0-9_/.-]){re.escape(place)}(?:[\\/]+|(?![A-Za-z0-9_.-]))"), mine) for place, mine in found]
+
+
+def _placeless(text: str, places: list[tuple[re.Pattern[str], bool]], name: str) -> str:
+    for place, mine in places:
+        text = place.sub(lambda found, mine=mine: "" if found[0][-1] in "/\\" else name if mine else _last(found[0]), text)  # type: ignore[misc]
+    text = _QUOTED.sub(lambda found: f"{found[1]}{_last(found[2])}{found[1]}", text)
+    return _BARE.sub(lambda found: _last(found[0]), text)
+
+
+def _last(path: str) -> str:
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
