@@ -43,7 +43,8 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "{axis}：{outcome}，{n}对病例不足以判定；最大差异为 {gap}（{a}对{b}，95%区间 {low} 至 {high}）。约需{needed}对。",
         ),
         "quote_flips": (
-            "{axis}: {outcome} differs between {a} and {b} in {flips} of cases ({gap} beyond the noise floor, 95% interval {low} to {high}; {n} paired cases).{why}",
+            "{axis}: {outcome} differs between {a} and {b} in {flips} of cases "
+            "({gap} beyond the noise floor, 95% interval {low} to {high}; {n} paired cases).{why}",
             "{axis}：{outcome}，{a}与{b}之间{flips}的病例不同（超出噪声下限 {gap}，95%区间 {low} 至 {high}；{n}对病例）。{why}",
         ),
         "no_repeats": (" Without repeats of the same prompt this can't be told from noise.", "未重复提问，无法与噪声区分。"),
@@ -190,9 +191,10 @@ _METHOD = {
 
 
 _COLLECTED = {
-    "en": "The answers were collected elsewhere and are taken as they are; groups are compared within an item, so what makes items differ cancels out. A gap says that "
-    "the answer depends on the group, not why, nor what is right; a pass speaks of these items and groups only.",
-    "zh": "回答由他处收集，按原样使用；比较在同一条目内进行，条目之间的差别因此抵消。差异说明回答取决于群体，但不说明原因，也不说明何者正确；“通过”仅就这些条目和群体而言。",
+    "en": "The answers were collected elsewhere and are taken as they are; groups are compared within an item, so what makes items differ cancels out. "
+    "A gap says that the answer depends on the group, not why, nor what is right; a pass speaks of these items and groups only.",
+    "zh": "回答由他处收集，按原样使用；比较在同一条目内进行，条目之间的差别因此抵消。"
+    "差异说明回答取决于群体，但不说明原因，也不说明何者正确；“通过”仅就这些条目和群体而言。",
 }
 
 

@@ -19,7 +19,7 @@ from guardmed.errors import CalibrationError, ExecutionError
 from guardmed.files import digest_value
 from guardmed.gate.config import METRICS, StageName, Suites
 from guardmed.gate.evidence import Evidence, ItemOutcome
-from guardmed.gate.scan import scan
+from guardmed.gate.scan import inspect_folder
 from guardmed.models.base import LanguageModel, Sampling
 from guardmed.policy import Policy, Stage
 from guardmed.policy.refusal import classify_refusal
@@ -93,10 +93,10 @@ class Suite:
     def _artifact_scan(self) -> Evidence:
         if self._folder is None:
             raise ExecutionError("The checkpoint has no files here to scan.", mend="Name a folder.")
-        findings = scan(self._folder)
-        items = tuple(ItemOutcome(id=finding.file, outcome=1, shown=finding.problem) for finding in findings)
-        looked_at = sum(path.is_file() for path in self._folder.rglob("*")) if self._folder.is_dir() else 0
-        return _evidence("artifact_scan", len(findings), max(looked_at, len(findings)), items, asked="files")
+        found = inspect_folder(self._folder)
+        items = tuple(ItemOutcome(id=finding.file, outcome=1, shown=f"{finding.problem} {finding.mend}".strip()) for finding in found.findings)
+        detail = {"manifest": dict(found.manifest)}
+        return _evidence("artifact_scan", len(items), max(len(found.manifest), len(items)), items, asked="files", detail=detail)
 
     def _policy_tests(self) -> Evidence:
         results = run_trials(self._policy)
