@@ -104,14 +104,32 @@ class TestAnswers:
         assert outcomes_of(tmp_path, *rows)[0] == {"ok": 1.0}
 
     def test_a_long_answer_is_shown_to_people(self, tmp_path):
-        texts = [{"ok": 1, "response": f"A long answer, {place}. " * 9, "answer": "no"} for place in range(2)]
+        texts = [{"ok": 1, "response": f"A long answer, {place}. " * 9, "answer": "B"} for place in range(2)]
         rows = read(tmp_path, [HEAD | text for text in texts])
-        assert [row.outcomes for row in rows] == [{"ok": 1.0, "answer": "no"}] * 2
+        assert [row.outcomes for row in rows] == [{"ok": 1.0, "answer": "B"}] * 2
         assert rows[1].answer.startswith("A long answer, 1.")
         assert read(tmp_path, [HEAD | texts[0] | {"answer_text": "Mine."}])[0].answer == "Mine."
 
 
 class TestRows:
+    @pytest.mark.parametrize(("yes", "no"), [("Yes", "no"), ("是", "否"), (" TRUE ", "False")])
+    def test_yes_and_no_are_truth_values(self, tmp_path, yes, no):
+        rows = read(tmp_path, [HEAD | {"group": group, "answer": text} for group, text in (("male", yes), ("female", no))])
+        assert [row.outcomes["answer"] for row in rows] == [1.0, 0.0]
+
+    @pytest.mark.parametrize("name", ["axis", "group"])
+    def test_a_blank_group_or_axis_is_named(self, tmp_path, name):
+        with pytest.raises(DataError, match=f"{name} is blank"):
+            read(tmp_path, [HEAD | {name: " ", "ok": 1}])
+
+    def test_one_case_in_two_languages_is_two_items_of_one_cluster(self, tmp_path):
+        rows = read(tmp_path, [HEAD | {"ok": place, "language": language} for place, language in enumerate(("en", "zh"))])
+        assert [(row.item, row.cluster, row.repeat) for row in rows] == [("v1/en", "v1", 0), ("v1/zh", "v1", 0)]
+
+    def test_the_same_repeat_twice_is_an_error(self, tmp_path):
+        with pytest.raises(DataError, match="repeat 1 of sex 'male' is there twice"):
+            read(tmp_path, [HEAD | {"ok": 1, "repeat": 1}] * 2)
+
     def test_further_columns(self, tmp_path):
         row = HEAD | {"ok": 1, "language": "zh", "expected": True, "repeat": 3, "cluster": 7, "prompt": "问", "answer_text": "答", "id": "x"}
         assert read(tmp_path, [row]) == [Observation("v1", "sex", "male", {"ok": 1.0}, "zh", True, 3, "7", "问", "答")]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardmed.errors import DataError, ExecutionError
-from guardmed.files import atomic_folder, atomic_write, digest_bytes, digest_file, digest_value, read_json, write_json, write_text
+from guardmed.files import atomic_folder, atomic_write, digest_bytes, digest_file, digest_value, read_json, writable, write_json, write_text
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -120,3 +120,14 @@ class TestDigests:
     @given(JSON, JSON)
     def test_value_digest_tells_values_apart(self, a: object, b: object) -> None:
         assert (digest_value(a) == digest_value(b)) is (json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True))
+
+
+def test_a_folder_that_can_be_written_is_made_and_left_empty(tmp_path):
+    writable(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExecutionError, match="can't be written"):
+        writable(tmp_path / "file" / "out")
