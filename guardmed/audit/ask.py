@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from guardmed.audit.store import AnswerStore
 from guardmed.audit.variants import Variant
@@ -136,10 +137,10 @@ class Interview:
             return self._free(batch)
         shares = self._likelihoods(batch) if self.model.capabilities.logprobs else self._sampled(batch)
         stopped = self._stopped(batch)
-        return [{"shares": share, **stop} for share, stop in zip(shares, stopped, strict=True)]
+        return [{**share, **stop} for share, stop in zip(shares, stopped, strict=True)]
 
-    def _likelihoods(self, batch: Sequence[Asked]) -> list[list[float]]:
-        """Probability of each option, averaged over the orders they are named in; what is left of 1 is other answers."""
+    def _likelihoods(self, batch: Sequence[Asked]) -> list[dict[str, Any]]:
+        """By the probability of each option; what is left of 1 is other answers."""
         asked = [(one.variant, order) for one in batch for order in one.variant.orders]
         found = self.model.choose([variant.prompt(order) for variant, order in asked], [list(variant.answers(order)) for variant, order in asked])
         found = [np.asarray(logprobs, dtype=np.float64) for logprobs in found]
@@ -149,8 +150,8 @@ class Interview:
             )
         return _joined(batch, [np.exp(np.minimum(logprobs, 0.0)) for logprobs in found])
 
-    def _sampled(self, batch: Sequence[Asked]) -> list[list[float]]:
-        """Share of sampled answers that name each option; those that name none count for no option."""
+    def _sampled(self, batch: Sequence[Asked]) -> list[dict[str, Any]]:
+        """By sampled answers that name an option."""
         asked = [(one.variant, order) for one in batch for order in one.variant.orders]
         sampling = Sampling(max_new_tokens=_TOKENS_TO_CHOOSE, temperature=self.decoding.temperature or 1.0, n=self.decoding.samples, seed=self._seed(batch))
         found = self.model.generate([variant.prompt(order) for variant, order in asked], sampling)
@@ -194,14 +195,22 @@ class Interview:
         return [{"answer": answers[0].text} for answers in self.model.generate(prompts, sampling)]
 
 
-def _joined(batch: Sequence[Asked], shares: Sequence[np.ndarray[Any, np.dtype[np.float64]]]) -> list[list[float]]:
-    """Shares in the options' own order, averaged over the orders that were asked."""
-    out, rest = [], iter(shares)
+def _joined(batch: Sequence[Asked], masses: Sequence[NDArray[np.float64]]) -> list[dict[str, Any]]:
+    """Shares among the options, in their own order, averaged over the orders they were named in.
+
+    Each way round counts the same, however often an option is named at all: that is ``answered``.
+    """
+    out: list[dict[str, Any]] = []
+    rest = iter(masses)
     for one in batch:
-        total = np.zeros(len(one.variant.options))
+        total, answered = np.zeros(len(one.variant.options)), []
         for order in one.variant.orders:
-            total[list(order)] += next(rest)
-        out.append([float(value) for value in total / len(one.variant.orders)])
+            mass = next(rest)
+            answered.append(min(1.0, float(mass.sum())))
+            if mass.sum() > 0:
+                total[list(order)] += mass / mass.sum()
+        shares = total / total.sum() if total.sum() > 0 else total
+        out.append({"shares": [float(share) for share in shares], "answered": float(np.mean(answered))})
     return out
 
 

@@ -150,8 +150,9 @@ def measured(variant: Variant, answer: dict[str, Any], calibration: Artifact | N
     shares, stopped = np.array(answer["shares"]), answer.get("stopped", False)
     out: dict[str, Value] = {"stopped": float(stopped)} if "stopped" in answer else {}
     mass = float(shares.sum())
+    named = float(answer.get("answered", mass))
     answered = not stopped and mass > 0
-    out["answered"] = 0.0 if stopped else min(1.0, mass)
+    out["answered"] = 0.0 if stopped else min(1.0, named)
     shares = shares / mass if answered else shares
     if (given := _care(variant, shares)) is not None and (answered or stopped):
         out["care"] = 0.0 if stopped else given

@@ -39,7 +39,7 @@ def test_it_finds_its_policies_and_audits(installed):
     assert "clinical" in call(guardmed, "policy", "list", cwd=installed)
     assert "passed" in call(guardmed, "policy", "test", "clinical", cwd=installed)
     code = "from guardmed.resources import data_folder as d; print(len(list((d('audits')).glob('*.yaml'))), len(list((d('calibration') / 'sets').glob('*'))))"
-    assert call(installed / "env" / "bin" / "python", "-c", code, cwd=installed).split() == ["2", "2"]
+    assert call(installed / "env" / "bin" / "python", "-c", code, cwd=installed).split() == ["8", "2"]
 
 
 def test_it_checks_prompts(installed):

@@ -150,7 +150,7 @@ class TestKeys:
 
 
 class TestLikelihoods:
-    def test_are_averaged_over_both_orders(self):
+    def test_each_way_round_counts_the_same_however_often_an_option_is_named(self):
         class Leaning(Answering):
             """Gives the option named first three quarters more than its due."""
 
@@ -163,7 +163,8 @@ class TestLikelihoods:
         store, interview = AnswerStore(), Interview(Leaning())
         interview.run(interview.plan([CHOICE], repeats=lambda _: 1), store)
         key = interview.key(CHOICE, 0, fingerprint="a" * 64, guard=None)
-        assert store[key]["shares"] == pytest.approx([(0.4 + 0.2) / 2, (0.1 + 0.2) / 2])
+        assert store[key]["shares"] == pytest.approx([(4 / 5 + 1 / 2) / 2, (1 / 5 + 1 / 2) / 2])
+        assert store[key]["answered"] == pytest.approx((0.5 + 0.4) / 2)
 
     def test_that_are_no_numbers_are_not_kept(self):
         class Broken(Answering):
@@ -211,7 +212,11 @@ class TestSamples:
         assert today == [0, 0, 1]
 
     def test_answers_that_name_no_option_count_for_none(self):
-        assert self.shares(CHOICE, lambda prompt, sample: ["Yes", "No", "Perhaps", "Nothing"][sample], samples=4)[0] == [0.25, 0.25]
+        assert self.shares(CHOICE, lambda prompt, sample: ["Yes", "No", "Perhaps", "Nothing"][sample], samples=4)[0] == [0.5, 0.5]
+        model = Answering(logprobs=False, say=lambda prompt, sample: ["Yes", "No", "Perhaps", "Nothing"][sample])
+        store, interview = AnswerStore(), Interview(model, None, Decoding(samples=4))
+        interview.run(interview.plan([CHOICE], repeats=lambda _: 1), store)
+        assert store[interview.key(CHOICE, 0, fingerprint="a" * 64, guard=None)]["answered"] == 0.5
         assert self.shares(CHOICE, lambda prompt, sample: "")[0] == [0, 0]
 
     def test_a_temperature_is_kept(self):
