@@ -136,7 +136,7 @@ def widths() -> None:
         y_true=answers,
         y_pred=answers,
         sensitive_features=[row.group for row in kept],
-        n_boot=1000,
+        n_boot=500,
         ci_quantiles=[0.025, 0.975],
         random_state=0,
     )

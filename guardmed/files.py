@@ -59,16 +59,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def writable(folder: Path) -> None:
-    """Make a folder and see that files can be made in it, before work is done that would be lost.
+    """See that a folder can be made and written to, before work is done that would be lost; nothing is left behind.
 
     Raises
     ------
     ExecutionError
-        They can't.
+        It can't.
     """
-    probe = folder / f".{secrets.token_hex(4)}.part"
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    probe = there / f".{secrets.token_hex(4)}.part"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
     except OSError as error:
         raise _cannot_write(folder, error) from error

@@ -218,8 +218,8 @@ def _list(names: Sequence[str]) -> None:
     from guardmed.reporting import Table
 
     found = [load_definition(name) for name in names]
-    rows = [[one.id, one.title["en"], one.title.get("zh", ""), str(len(one.vignettes)), ", ".join(axis.id for axis in one.axes)] for one in found]
-    out().print(render(Table("Audits", ["Name", "Title", "标题", "Vignettes", "Axes"], rows)))
+    rows = [[one.id, one.title["en"], one.title.get("zh", ""), str(len(one.vignettes)), str(len(one.axes))] for one in found]
+    out().print(render(Table("Audits", ["Name", "Title", "标题", "Cases", "Axes"], rows)))
 
 
 def _lint(definitions: Sequence[Definition]) -> int:
