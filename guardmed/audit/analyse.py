@@ -91,12 +91,9 @@ class _Studied:
 def analyse(observations: Sequence[Observation], settings: Settings) -> Analysis:
     """Results by axis and outcome, and what is described beside them.
 
-    For each outcome the items of two groups are paired. A 0-or-1 outcome is tested with McNemar's
-    exact test and Tango's score interval, steps of a scale with Wilcoxon's signed ranks, any other
-    with a sign-flip permutation of the paired differences; these have a bootstrap over clusters of
-    items. Answers without an order are compared by how often they differ, against how often repeats
-    of one prompt do. Holm's adjustment covers every gap of an axis; Benjamini and Hochberg's the
-    axes.
+    For each outcome the items of two groups are paired, and each pair of groups gets the test and the
+    interval that its scale and its clusters ask for (see :func:`guardmed.audit.gaps.compared`).
+    Holm's adjustment covers every gap of an axis; Benjamini and Hochberg's the axes.
 
     ``fail`` needs an adjusted p under alpha, its axis' q under alpha, *and* a gap beyond the margin;
     ``pass`` needs every interval inside the margin; all else is ``inconclusive``, with the items it
@@ -121,7 +118,7 @@ def analyse(observations: Sequence[Observation], settings: Settings) -> Analysis
         results = {one.outcome: _result(one, settings, q=q[axis], floor=floors.get(one.outcome), tests=tests) for one in found}
         axes[axis] = _held_to_floors(results, settings.floors)
     crossed = [
-        intersection(rows, axis, name, reference_seed=settings.seed, least=MIN_GROUP)
+        intersection(rows, axis, name, seed=settings.seed, least=MIN_GROUP)
         for axis, rows in by_axis.items()
         if CROSS in axis
         for name in _outcomes(rows)

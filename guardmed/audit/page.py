@@ -314,7 +314,7 @@ def _value(value: float | str) -> str:
 
 def _cross_blocks(cross: Intersection, say: Words) -> list[Block]:
     one, other = cross.axes
-    caption = say("cells", outcome=say.outcome(cross.outcome), one=say.axis(one), other=say.axis(other), p=_p(cross.p))
+    caption = say("cells", outcome=say.outcome(cross.outcome), one=say.axis(one), other=say.axis(other), p="–" if cross.p is None else _p(cross.p))
     rows = list(dict.fromkeys(cell.groups[0] for cell in cross.cells))
     columns = list(dict.fromkeys(cell.groups[1] for cell in cross.cells))
     values = {cell.groups: None if cell.suppressed else cell.shrunk for cell in cross.cells}

@@ -124,12 +124,12 @@ class Cell(Frozen):
 
 
 class Intersection(Frozen):
-    """One outcome over the cells of two axes: described, not judged."""
+    """One outcome over the cells of two axes: described, not judged; no p where few items have every cell."""
 
     axes: tuple[str, str]
     outcome: str
     cells: tuple[Cell, ...]
-    p: float
+    p: float | None
 
 
 class ExpectedResult(Frozen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,15 +76,7 @@ def audit_model(
     repeats = repeats_of(definition, selection)
     interview.run(interview.plan(told, repeats=repeats), store, advance=advance)
     observations = _observations(interview, definition, told, repeats, store, calibration)
-    names = {name for row in observations for name in row.outcomes}
-    settings = Settings(
-        margin=definition.margin,
-        alpha=definition.alpha,
-        references={axis.id: axis.reference for axis in definition.axes},
-        margins=margins(names, given=definition.margins),
-        roles=roles(secondary=definition.secondary),
-        floors=FLOORS,
-    )
+    settings = settings_of(definition, observations)
     report = AuditReport.of(
         observations,
         analyse(observations, settings),
@@ -94,12 +87,24 @@ def audit_model(
     return report, observations
 
 
+def settings_of(definition: Definition, observations: Sequence[Observation]) -> Settings:
+    """How answers to a definition are judged: its margins, references and roles."""
+    return Settings(
+        margin=definition.margin,
+        alpha=definition.alpha,
+        references={axis.id: axis.reference for axis in definition.axes},
+        margins=margins({name for row in observations for name in row.outcomes}, given=definition.margins),
+        roles=roles(secondary=definition.secondary),
+        floors=FLOORS,
+    )
+
+
 def count_prompts(interview: Interview, definition: Definition, selection: Selection) -> int:
     """How many distinct prompts a run asks, repeats included."""
     return sum(map(len, interview.plan(selection.variants(definition), repeats=repeats_of(definition, selection))))
 
 
-def model_store(interview: Interview, folder: Path) -> Any:
+def model_store(interview: Interview, folder: Path) -> AbstractContextManager[AnswerStore]:
     """The journal of one model's answers in a folder, as a context manager."""
     return answer_store(folder, interview.model.fingerprint.removeprefix("sha256:")[:24])
 
@@ -129,11 +134,11 @@ def _observations(
                 prompt=variant.body(),
                 answer=answer.get("answer", ""),
             )
-            rows += _parted(row, definition.excused(variant.vignette, variant.axis, variant.group, outcomes))
+            rows += parted(row, definition.excused(variant.vignette, variant.axis, variant.group, outcomes))
     return sorted(rows, key=lambda row: (row.axis, row.item, row.group, row.repeat, row.expected))
 
 
-def _parted(row: Observation, right: frozenset[str]) -> list[Observation]:
+def parted(row: Observation, right: frozenset[str]) -> list[Observation]:
     """A row, or two where some of its outcomes may rightly differ."""
     parts = [({name: value for name, value in row.outcomes.items() if (name in right) is expected}, expected) for expected in (False, True)]
     return [replace(row, outcomes=outcomes, expected=expected) for outcomes, expected in parts if outcomes]

@@ -9,13 +9,13 @@ import numpy as np
 
 from guardmed.audit.definition import CROSS
 from guardmed.audit.results import Cell, ExpectedResult, GroupCalibration, Intersection, Role
-from guardmed.audit.table import Float, Observation, table
+from guardmed.audit.table import Float, Observation, cluster_sums, table
 from guardmed.stats import bootstrap_columns, max_gap_p
 
 CONFIDENCE, CORRECT, OVERCONFIDENCE = "confidence", "correct", "overconfidence"
 
 
-def intersection(rows: Sequence[Observation], axis: str, outcome: str, *, reference_seed: int, least: int) -> Intersection | None:
+def intersection(rows: Sequence[Observation], axis: str, outcome: str, *, seed: int, least: int) -> Intersection | None:
     """Each cell's mean difference from all cells of the same item, shrunk by empirical Bayes.
 
     The spread that cells would show by chance is taken off their observed spread (method of
@@ -26,13 +26,16 @@ def intersection(rows: Sequence[Observation], axis: str, outcome: str, *, refere
     if found.scale == "nominal" or any(len(name) != 2 for name in names):
         return None
     deviations = found.values - np.nanmean(found.values, axis=1, keepdims=True)
-    intervals = bootstrap_columns(*found.by_cluster(deviations), seed=reference_seed)
+    intervals = bootstrap_columns(*found.by_cluster(deviations), seed=seed)
     means = np.nanmean(deviations, axis=0)
     errors = np.array([(interval.high - interval.low) / (2 * 1.96) for interval in intervals])
     spread = max(0.0, float((means**2).mean() - (errors**2).mean()))
     shrunk = means * np.divide(spread, spread + errors**2, out=np.zeros_like(errors), where=spread + errors**2 > 0)
     counts = np.sum(~np.isnan(found.values), axis=0)
-    whole = found.values[~np.isnan(found.values).any(axis=1)]
+    complete = ~np.isnan(found.values).any(axis=1)
+    whole = found.values[complete]
+    # Copies of a case in another language are no further evidence.
+    sums, counts_of = cluster_sums(whole, np.unique(found.clusters[complete], return_inverse=True)[1])
     one, other = axis.split(CROSS)
     return Intersection(
         axes=(one, other),
@@ -49,7 +52,7 @@ def intersection(rows: Sequence[Observation], axis: str, outcome: str, *, refere
             )
             for place, name in enumerate(names)
         ),
-        p=max_gap_p(whole, seed=reference_seed),
+        p=max_gap_p(sums / counts_of, seed=seed) if len(whole) >= least else None,
     )
 
 

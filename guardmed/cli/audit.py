@@ -127,8 +127,8 @@ def _ask(
         if bare is not None:
             plain, rows = _one(bare, definition, selection, artifact, "bare" if both else "", fresh)
             write_report(plain, rows, folder / "bare" if both else folder, language=language.value)
+            _print(plain, folder / "bare" if both else folder)
             if not both:
-                _print(plain, folder)
                 continue
         assert guarded is not None
         report, shielded = _one(guarded, definition, selection, artifact, "guarded", fresh)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,8 @@ from guardmed.audit import AuditReport, Observation, load_definition
 from guardmed.audit.analyse import Settings, analyse
 from guardmed.audit.compare import compare
 from guardmed.audit.definition import CROSS, Definition, Language
-from guardmed.audit.outcomes import margins, roles
 from guardmed.audit.report import System, write_report
+from guardmed.audit.run import parted, settings_of
 from guardmed.audit.table import Value
 from guardmed.audit.variants import Variant, variants
 
@@ -50,14 +50,7 @@ def of_a_definition(folder: Path, language: Language) -> Made:
     """A shipped audit with everything a page can have: failures, intersections, expected differences, a comparison."""
     definition = load_definition("pain-management").model_copy(update={"intersections": (("sex", "race"), ("sex", "age"))})
     rows, others = _told(definition, gap=0.12), _told(definition, gap=0.02)
-    names = {name for row in rows for name in row.outcomes}
-    settings = Settings(
-        margin=definition.margin,
-        alpha=definition.alpha,
-        references={axis.id: axis.reference for axis in definition.axes},
-        margins=margins(names, given=definition.margins),
-        roles=roles(secondary=definition.secondary),
-    )
+    settings = settings_of(definition, rows)
     report = AuditReport.of(rows, analyse(rows, settings), settings, definition=definition, system=SYSTEM)
     compared = compare(rows, others, names=("base-7b", "base-7b after DPO"), seed=0)
     return _written(report.model_copy(update={"compared": compared}), rows, folder, language)
@@ -103,9 +96,7 @@ def _told(definition: Definition, *, gap: float) -> list[Observation]:
             prompt=variant.body(),
             answer=_ANSWERS[variant.language][care > 0.5],
         )
-        right = definition.excused(variant.vignette, variant.axis, variant.group, outcomes)
-        parts = [({name: value for name, value in outcomes.items() if (name in right) is expected}, expected) for expected in (False, True)]
-        rows += [replace(row, outcomes=kept, expected=expected) for kept, expected in parts if kept]
+        rows += parted(row, definition.excused(variant.vignette, variant.axis, variant.group, outcomes))
     return rows
 
 
