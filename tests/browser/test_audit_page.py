@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from guardmed.audit.words import Words
 from tests.browser.looks import PHONE, WIDE, clashes_in_plots, lost_on_paper, lost_sideways, missing_characters, violations
 from tests.browser.made import Made, of_a_definition, of_records
 
@@ -142,7 +143,8 @@ def test_every_plot_has_a_size_and_a_name(opened):
 def test_the_plot_says_what_its_colours_mean(opened):
     report, plot = opened.made.report, opened.page.locator("figure.plot svg").first
     texts = plot.locator("text").all_text_contents()
-    legend = {"en": ("proven beyond the margin", "shown to be within the margin"), "zh": ("证实超出界值", "证实在界值以内")}[opened.made.language]
+    say = Words(opened.made.language)
+    legend = say("shown_fail"), say("shown_pass")
     assert (legend[0] in texts) == (report.verdict == "fail")
     if report.origin:
         # Some pairs of an axis that fails are equal, and are not painted as failures.
