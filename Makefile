@@ -10,7 +10,8 @@ demo: $(STAMP)
 	$(BIN)/guardmed demo --out out/demo
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/unit
+	$(BIN)/python -m pytest tests/install tests/browser tests/integration
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -25,3 +25,8 @@ def clinical():
     from guardmed.policy import load_policy
 
     return load_policy("clinical")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes go by their length: archives hold the time they were made, and every worker must collect the same names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None

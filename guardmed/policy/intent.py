@@ -35,12 +35,12 @@ class _Network:
     tokenizer: Tokenizer
     session: InferenceSession
 
-    def parts(self, text: str) -> list[list[int]]:
-        """A text's pieces, in parts that overlap."""
+    def parts(self, text: str) -> set[tuple[int, ...]]:
+        """A text's pieces, in parts that overlap; what a text says over and over is read once."""
         ids = self.tokenizer.encode(text).ids
-        return [ids[at : at + PART] for at in range(0, max(1, len(ids) - PART + STEP), STEP)] if ids else []
+        return {tuple(ids[at : at + PART]) for at in range(0, max(1, len(ids) - PART + STEP), STEP)} if ids else set()
 
-    def logit(self, part: list[int]) -> float:
+    def logit(self, part: tuple[int, ...]) -> float:
         import numpy as np
 
         (logits,) = self.session.run(["logit"], {"pieces": np.array([[_BEGIN, *part, _END]], dtype=np.int64)})
@@ -75,7 +75,7 @@ class IntentModel:
         # "In my novel, a character asks: ...": what a lead brings in is read for itself as well.
         lead = _LEAD.match(folded)
         if lead:
-            parts += network.parts(folded[lead.end() :])
+            parts |= network.parts(folded[lead.end() :])
         if not parts:
             return 0.0
         return float(1 / (1 + np.exp(-np.float64(max(map(network.logit, parts))))))
@@ -95,7 +95,7 @@ class IntentModel:
                 tokenizer = Tokenizer.from_buffer(data["tokenizer"].tobytes())
                 session = InferenceSession(data["network"].tobytes(), options, providers=["CPUExecutionProvider"])
             network = _Network(tokenizer, session)
-            network.logit([])
+            network.logit(())
         # Both libraries raise bare exceptions for bytes that are none of theirs.
         except Exception as error:  # noqa: BLE001
             raise PolicyError(

@@ -12,7 +12,8 @@ import pytest
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+# For this package alone: Playwright keeps an event loop running, in which other tests couldn't start theirs.
+@pytest.fixture(scope="package")
 def chromium():
     """The machine's Chromium, started once; Playwright's own download is not needed."""
     path = os.environ.get("GUARDMED_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)

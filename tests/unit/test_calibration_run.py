@@ -127,7 +127,7 @@ class TestSelective:
             assert found.selective is not None
             if found.selective.threshold is None:
                 continue
-            unseen = score_rows(20_000, seed + 1000)
+            unseen = score_rows(5_000, seed + 1000)
             answered = found.apply(unseen.values) >= found.selective.threshold
             over += (1 - unseen.targets[answered]).mean() > 0.5
         assert over <= 6
