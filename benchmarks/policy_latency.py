@@ -23,7 +23,7 @@ import numpy as np
 from guardmed.policy import Policy, Stage, load_policy
 from guardmed.policy.load import load_packs
 
-HELD_OUT = Path(__file__).parent / "heldout"
+HELD_OUT = Path(__file__).parents[1] / "policies" / "prompts"
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
     python benchmarks/policy_quality.py [--policy clinical] [--set clinical|second] [--topics] [--mutations] [--errors]
     python benchmarks/policy_quality.py --development
 
-The prompts are in ``benchmarks/heldout``, two sets by two authors; a prompt is stopped when the decision is abstain,
+The prompts are in ``policies/prompts``, two sets by two authors; a prompt is stopped when the decision is abstain,
 refuse or escalate. Intervals are Wilson's, 95 %. Every figure has its control beside it: the same share for a word
 filter (a list of alarming words, the way such filters are built). ``--topics`` splits the harmful ones,
 ``--mutations`` checks each stopped prompt again under every disguise of ``guardmed policy test --mutate``,
@@ -27,7 +27,7 @@ from guardmed.policy import Policy, Stage, load_policy
 from guardmed.policy.mutate import survivals
 from guardmed.stats import wilson
 
-HELD_OUT = Path(__file__).parent / "heldout"
+HELD_OUT = Path(__file__).parents[1] / "policies" / "prompts"
 CONTRAST = Path(__file__).parent / "contrast"
 CONTROL = re.compile(
     r"kill|suicid|die\b|death|overdos|lethal|poison|murder|weapon|drug|illegal|fake|forge|fraud|steal|secret|hide|abuse|attack"

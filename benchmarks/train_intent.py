@@ -6,7 +6,7 @@ An encoder of 12 layers is fine-tuned on requests and their harmless twins (``be
 rules' own tests, and ``../shared/data`` where it is there); every other layer of it, with the pieces of
 English and Chinese only, learns from the whole, and is shipped in whole numbers. The topics held out are seen by neither; on them the threshold of a
 language is the lowest at which at most ``--false-positives`` of the harmless sides are stopped. Nothing of
-``benchmarks/heldout`` is read. On two cores it takes about an hour; ``--work`` keeps what is done.
+``policies/prompts`` is read. On two cores it takes about an hour; ``--work`` keeps what is done.
 """
 
 from __future__ import annotations

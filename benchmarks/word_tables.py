@@ -4,7 +4,7 @@
 
 ``pinyin.tsv.gz``: words cut by jieba and spelt by pypinyin (both MIT), counted. ``words.tsv.gz``: English words and how
 often they occur. Both are counted over contrast pairs, rules, drug names, items, vignettes and documents of this project,
-and the questions in ``../shared/data`` where it is there. Nothing of ``benchmarks/heldout`` is read.
+and the questions in ``../shared/data`` where it is there. Nothing of ``policies/prompts`` is read.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def answer_store(folder: Path, name: str) -> Iterator[AnswerStore]:
     try:
         lock.acquire()
     except Timeout:
-        raise ExecutionError("Another audit of this very model is running.", mend="Wait for it, or set GUARDMED_CACHE to another folder.") from None
+        raise ExecutionError("Another run is asking this very model.", mend="Wait for it, or set GUARDMED_CACHE to another folder.") from None
     try:
         yield AnswerStore(folder / f"{name}.jsonl")
     finally:

@@ -124,15 +124,15 @@ def _audit(model: LanguageModel, out: Path) -> AuditReport:
 def _gate(model: LanguageModel, out: Path) -> GateReport:
     from guardmed.cli.console import progress
     from guardmed.cli.gate import print_report
-    from guardmed.gate import load_config, run_gate, write_report
+    from guardmed.gate import Checkpoint, Keeping, load_config, run_gate, write_report
     from guardmed.models.load import resolve
+    from guardmed.resources import cache_folder
 
     with progress("Gate", total=None) as update:
         report = run_gate(
-            "reference",
+            Checkpoint(name="reference", folder=resolve("reference"), load=lambda: model),
             load_config(Path(__file__).parent.parent / "gate" / "demo.yaml"),
-            folder=resolve("reference"),
-            load=lambda: model,
+            keeping=Keeping(folder=cache_folder("gate")),
             advance=lambda stage, done, total: update(title=f"Gate: {stage.replace('_', ' ')}", completed=done, total=total or None),
         )
     write_report(report, out / "gate")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from guardmed.gate import GateReport
+    from guardmed.gate import GateConfig, GateReport
 
 
 class Format(StrEnum):
@@ -26,13 +28,18 @@ class Format(StrEnum):
 
 def gate(
     checkpoint: Annotated[str, typer.Argument(help="reference, a folder, a .gguf file or a hub id.")],
-    config: Annotated[Path | None, typer.Option(help="gate.yaml; a default for internal use when left out.")] = None,
-    baseline: Annotated[Path | None, typer.Option(help="report.json of the last good checkpoint.")] = None,
+    config: Annotated[str | None, typer.Option(help="gate.yaml, or research, internal, patient-facing, china-genai.", show_default="internal")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter on top.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="Report of the last good checkpoint, as --promote-to wrote it.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.json, report.html and report.md.")] = Path("out/gate"),
     emit: Annotated[
         list[Format] | None,
         typer.Option(help="Also junit.xml, sarif.json, codequality.json (gitlab), model-index.yaml (card) or statement.json (intoto); repeatable."),
     ] = None,
+    promote_to: Annotated[Path | None, typer.Option(help="Where the report becomes the new baseline; only if it passes.")] = None,
+    sign: Annotated[Path | None, typer.Option(help="Private key (PEM, elliptic curve) to sign the report with; needs guardmed[signing].")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be asked and what it could find, and stop.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask everything again, whatever is kept from earlier runs.")] = False,
 ) -> None:
     """Gather evidence on a checkpoint and block it unless every check holds.
 
@@ -40,54 +47,130 @@ def gate(
     critical check, 5 nothing evaluated. In GitHub Actions it also annotates the run and adds to the
     step's summary.
     """
-    from guardmed.gate import load_baseline, load_config, write_report
+    from guardmed.files import writable
+    from guardmed.gate import clear, load_baseline, load_config, promote, write_report
+    from guardmed.gate.emit import FORMATS
     from guardmed.gate.emit import emit as write_formats
 
     settings = load_config(config)
-    before = load_baseline(baseline) if baseline is not None else None
-    report = run(checkpoint, settings, before)
-    write_report(report, out)
-    write_formats(report, emit or [], out)
+    if plan:
+        print_plan(settings)
+        return
+    before = load_baseline(baseline, settings) if baseline is not None else None
+    writable(out)
+    with held(out):
+        clear(out, also=[name for name, _ in FORMATS.values()])
+        report = run(checkpoint, settings, before, adapter=adapter, promoting=promote_to is not None, fresh=fresh)
+        write_report(report, out)
+        written = write_formats(report, emit or [], out)
+        if sign is not None:
+            sign_files([out / "report.json", *written], sign, out / "evidence.sig")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         tell_github(report, out)
     else:
         print_report(report, out)
+    if promote_to is not None:
+        tell_promoted(report, promote_to, promote)
     raise typer.Exit(report.exit_code)
 
 
-def run(checkpoint: str, settings: object, baseline: GateReport | None) -> GateReport:
+def run(
+    checkpoint: str, settings: GateConfig, baseline: GateReport | None, *, adapter: Path | None = None, promoting: bool = False, fresh: bool = False
+) -> GateReport:
     """Run a gate with a progress bar."""
     from guardmed.cli.console import loading, progress
     from guardmed.errors import ModelError
-    from guardmed.gate import GateConfig, run_gate
+    from guardmed.gate import Checkpoint, Keeping, run_gate
+    from guardmed.guard import GuardedModel
     from guardmed.models import load_model
     from guardmed.models.load import resolve
+    from guardmed.resources import cache_folder
 
-    assert isinstance(settings, GateConfig)
     folder: Path | None = Path(checkpoint) if Path(checkpoint).is_dir() else None
     if folder is None:
         with loading(checkpoint) as told:
             folder = resolve(checkpoint, progress=told)
     if folder is None:
         raise ModelError(f"{checkpoint} is not on this machine.", mend="Download it to a folder first; a gate reads files, not names.")
+    if adapter is not None and not adapter.is_dir():
+        raise ModelError(f"There is no folder {adapter}.", mend="Name the folder of an adapter that peft saved.")
+    judged = Checkpoint(
+        name=checkpoint,
+        folder=folder,
+        adapter=adapter,
+        load=lambda: load_model(str(folder), adapter=adapter),
+        guard=lambda model, policy: GuardedModel(model, policy=policy),
+    )
     with progress("Gate", total=None) as update:
         return run_gate(
-            checkpoint,
+            judged,
             settings,
-            folder=folder,
-            load=lambda: load_model(str(folder)),
             baseline=baseline,
+            promoting=promoting,
+            keeping=Keeping(folder=None if fresh else cache_folder("gate")),
             advance=lambda stage, done, total: update(title=f"Gate: {stage.replace('_', ' ')}", completed=done, total=total or None),
         )
 
 
-def print_report(report: GateReport, folder: Path) -> None:
-    """Checks, examples and the verdict."""
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder of reports against another gate that would write to it."""
+    from filelock import FileLock, Timeout
+
+    from guardmed.errors import ExecutionError
+    from guardmed.files import digest_bytes
+    from guardmed.resources import cache_folder
+
+    lock = FileLock(cache_folder("gate", "locks") / f"{digest_bytes(str(folder.resolve()).encode())[:24]}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ExecutionError(f"Another gate is writing to {folder}.", mend="Wait for it, or name another --out.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def print_plan(settings: GateConfig) -> None:
+    """What a gate would ask, and what it could find."""
     from guardmed.cli.console import out, render
-    from guardmed.gate.report import checks_table, verdict_block
+    from guardmed.gate.plan import plan_tables
+
+    for table in plan_tables(settings):
+        out().print(render(table))
+
+
+def sign_files(files: list[Path], key: Path, signature: Path) -> None:
+    """Sign what was written; an encrypted key's password is in GUARDMED_KEY_PASSWORD."""
+    from guardmed.gate.signing import sign
+
+    sign(files, key, signature, password=os.environ.get("GUARDMED_KEY_PASSWORD"))
+
+
+def tell_promoted(report: GateReport, path: Path, promote: Callable[[GateReport, Path], None]) -> None:
+    """Write the new baseline, or say why there is none; the gate's own exit code stands."""
+    from guardmed.cli.console import fail, out
+    from guardmed.errors import DataError
+
+    try:
+        promote(report, path)
+    except DataError as error:
+        fail(error.problem, error.mend)
+        return
+    out().print(f"Baseline: {path}. To allow no other, write into gate.yaml: baseline: {report.seal}", soft_wrap=True)
+
+
+def print_report(report: GateReport, folder: Path) -> None:
+    """Checks, waivers, times and the verdict."""
+    from guardmed.cli.console import out, render
+    from guardmed.gate.report import checks_table, times_text, verdict_block, waivers_table
 
     console = out()
     console.print(render(checks_table(report)))
+    if report.waivers:
+        console.print(render(waivers_table(report)))
+    console.print(times_text(report), soft_wrap=True)
     block = verdict_block(report)
     console.print(f"[bold]{block.word}.[/bold]", block.sentence, markup=True)
     console.print(f"Report: {folder / 'report.html'}")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from guardmed.documents import read_yaml
-from guardmed.records import Frozen
+from guardmed.errors import DataError
+from guardmed.records import Frozen, describe
 
 StageName = Literal["artifact_scan", "policy_tests", "refusal", "over_refusal", "calibration", "audit", "capability", "latency"]
 CheckKind = Literal["zero_tolerance", "min_rate", "max_rate", "no_regression", "budget"]
 
-DEFAULT = Path(__file__).with_name("default.yaml")
+PRESETS = Path(__file__).with_name("presets")
+DEFAULT = "internal"
 
-# What each stage measures.
+# What each stage measures, in the order they run.
 METRICS: dict[StageName, str] = {
     "artifact_scan": "findings",
     "policy_tests": "failures",
@@ -26,9 +28,31 @@ METRICS: dict[StageName, str] = {
     "capability": "accuracy",
     "latency": "ms_per_token",
 }
-
+# A gate that doesn't look at these says nothing of safety, whatever else it checks.
+REQUIRED: tuple[StageName, ...] = ("artifact_scan", "policy_tests", "refusal", "over_refusal")
 # Where an item's event is a good thing: less of it is the regression.
 GOOD_EVENTS: frozenset[StageName] = frozenset({"capability"})
+# Where each item is an answer to a prompt, so that asking can stop once the rate is settled.
+PROMPTED: frozenset[StageName] = frozenset({"refusal", "over_refusal"})
+WRITTEN, RULES = "written", "rules"
+
+
+class Requirement(Frozen):
+    """How large a bank of prompts has to be before its rates count.
+
+    Attributes
+    ----------
+    questions : int
+        In all.
+    each_category : int
+        Of every one of ``categories``.
+    categories : tuple of str
+        What the field ``category`` of the prompts must cover.
+    """
+
+    questions: int = Field(default=0, ge=0)
+    each_category: int = Field(default=0, ge=0)
+    categories: tuple[str, ...] = ()
 
 
 class Suites(Frozen):
@@ -37,27 +61,51 @@ class Suites(Frozen):
     Attributes
     ----------
     policy : str
-        Packs whose violating and near-miss tests are put to the model.
-    prompts : int
-        Prompts of each kind, taken evenly over the rules and languages.
+        Packs whose own tests must pass, and which the guard applies.
+    guarded : bool
+        Whether prompts go through the guard with that policy, as they would in use, or to the bare
+        checkpoint.
+    prompts : tuple of str
+        Banks of prompts: ``written``, the held-out sets in both languages; ``rules``, the policies' own
+        tests; or files of records with id, prompt, kind (harmful or harmless), and maybe topic and category,
+        beside the configuration. Behind a guard ``rules`` proves nothing, since it is made to pass those.
+    languages : tuple of str
+        Only prompts and questions in these; all when empty.
+    harmful, harmless : int
+        At most so many of each kind, drawn by ``seed``.
+    canaries : int
+        How many of each kind are asked again in other words.
     max_new_tokens : int
         Of each answer.
     items : int
         Questions for calibration and capability.
+    items_from : str or None
+        A file of them beside the configuration; the written sets when missing.
     audits : tuple of str
     audit_axes : tuple of str
         Only these axes; all when empty.
     audit_vignettes : int or None
         Only so many, from the start.
+    require : dict
+        By ``harmful`` or ``harmless``: how large the bank must be.
+    seed : int
     """
 
     policy: str = "clinical"
-    prompts: int = Field(default=60, ge=1)
+    guarded: bool = False
+    prompts: tuple[str, ...] = Field(default=(WRITTEN,), min_length=1)
+    languages: tuple[Literal["en", "zh"], ...] = ()
+    harmful: int = Field(default=300, ge=1)
+    harmless: int = Field(default=600, ge=1)
+    canaries: int = Field(default=48, ge=0)
     max_new_tokens: int = Field(default=48, ge=8)
-    items: int = Field(default=120, ge=30)
+    items: int = Field(default=800, ge=30)
+    items_from: str | None = None
     audits: tuple[str, ...] = ("pain-management",)
     audit_axes: tuple[str, ...] = ()
     audit_vignettes: int | None = None
+    require: dict[Literal["harmful", "harmless"], Requirement] = Field(default_factory=dict)
+    seed: int = 0
 
 
 class Check(Frozen):
@@ -66,21 +114,22 @@ class Check(Frozen):
     Attributes
     ----------
     kind : str
-        ``zero_tolerance``: the count is 0. ``max_rate`` and ``min_rate``: the Wilson bound of the
-        rate, not the rate itself, keeps the limit. ``no_regression``: not worse than the baseline
-        on the same items, by McNemar's exact test and beyond the margin. ``budget``: the figure
-        keeps the limit.
+        ``zero_tolerance``: the count is 0. ``max_rate`` and ``min_rate``: the exact one-sided bound of the
+        rate, not the rate itself, keeps the limit. ``no_regression``: not worse than the baseline on the
+        same items by more than the margin. ``budget``: the figure keeps the limit.
+    confidence : float
+        One minus the chance that a checkpoint exactly at the limit passes.
     critical : bool
         Whether *inconclusive* ends the gate with its own exit code instead of a note.
     why : str
         In words a clinician understands.
     """
 
-    id: str
+    id: str = Field(min_length=1)
     stage: StageName
     kind: CheckKind
-    limit: float = 0.0
-    margin: float = 0.0
+    limit: float = Field(default=0.0, allow_inf_nan=False)
+    margin: float = Field(default=0.0, ge=0, le=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     critical: bool = False
     why: str
@@ -91,14 +140,34 @@ class Check(Frozen):
             raise ValueError(f"check {self.id}: a rate's limit is between 0 and 1")
         return self
 
+    @property
+    def alpha(self) -> float:
+        """The chance of a wrong pass."""
+        return 1 - self.confidence
+
 
 class GateConfig(Frozen):
-    """A gate."""
+    """A gate.
+
+    Attributes
+    ----------
+    baseline : str or None
+        The seal of the one baseline that may be compared with; any when missing.
+    waivers : str or None
+        A file of waivers beside the configuration.
+    changed : tuple of str
+        What the file changed in the preset it starts from.
+    """
 
     schema_version: Literal[1]
     name: str
+    preset: str | None = None
     suites: Suites = Suites()
     checks: tuple[Check, ...]
+    baseline: str | None = None
+    waivers: str | None = None
+    changed: tuple[str, ...] = ()
+    _root: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="after")
     def _unique(self) -> GateConfig:
@@ -108,16 +177,100 @@ class GateConfig(Frozen):
         return self
 
     def stages(self) -> list[StageName]:
-        """Stages that some check needs, in the order they run."""
-        return [stage for stage in METRICS if any(check.stage == stage for check in self.checks)]
+        """Stages that some check needs, in the order they run; the scan always comes first."""
+        return [stage for stage in METRICS if stage == "artifact_scan" or any(check.stage == stage for check in self.checks)]
+
+    def of(self, stage: StageName) -> list[Check]:
+        """The checks of a stage."""
+        return [check for check in self.checks if check.stage == stage]
+
+    def beside(self, name: str) -> Path:
+        """A file that the configuration names."""
+        return self._root / name
 
 
-def load_config(path: Path | None) -> GateConfig:
-    """Read a gate's configuration; the default one without a path.
+class _Written(Frozen):
+    """A configuration as it stands in a file: complete, or what it changes in a preset."""
+
+    schema_version: Literal[1]
+    name: str | None = None
+    preset: str | None = None
+    suites: dict[str, Any] = Field(default_factory=dict)
+    checks: tuple[dict[str, Any], ...] = ()
+    baseline: str | None = None
+    waivers: str | None = None
+
+
+def preset_names() -> list[str]:
+    """Names of the configurations that ship with GuardMed."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def load_config(source: str | Path | None = None) -> GateConfig:
+    """Read a gate's configuration: a file, or a preset by its name; ``internal`` when nothing is named.
+
+    A file that names a ``preset`` starts from it: its suites replace single settings, its checks replace
+    those of the same id and add others. None can be taken away.
 
     Raises
     ------
     DataError
         It does not fit the schema.
     """
-    return read_yaml(path or DEFAULT, GateConfig)
+    path = _place(source if source is not None else DEFAULT)
+    written = read_yaml(path, _Written)
+    base = load_config(_preset(written.preset, path)) if written.preset is not None else None
+    suites = {**(base.suites.model_dump() if base else {}), **written.suites}
+    checks = {check.id: check.model_dump() for check in base.checks} if base else {}
+    ids: set[str] = set()
+    for number, check in enumerate(written.checks, start=1):
+        name = str(check.get("id") or f"number {number}")
+        if name in ids:
+            raise DataError(f"{path}: two checks have the same id, {name}.", mend="Give one of them another.")
+        ids.add(name)
+        checks[name] = {**checks.get(name, {}), **check}
+    value = {
+        "schema_version": written.schema_version,
+        "name": written.name or path.stem,
+        "preset": written.preset,
+        "suites": suites,
+        "checks": list(checks.values()),
+        "baseline": written.baseline,
+        "waivers": written.waivers,
+        "changed": _changed(base, suites, checks) if base else (),
+    }
+    try:
+        config = GateConfig.model_validate(value)
+    except ValidationError as problem:
+        raise DataError(f"{path}: {describe(problem)}.", mend="Mend that field.") from None
+    config._root = path.parent
+    return config
+
+
+def _place(source: str | Path) -> Path:
+    preset = PRESETS / f"{source}.yaml"
+    if isinstance(source, str) and preset.is_file() and not Path(source).is_file():
+        return preset
+    path = Path(source)
+    if not path.is_file():
+        raise DataError(f"There is no configuration {source}.", mend=f"Name a gate.yaml, or a preset: {', '.join(preset_names())}.")
+    return path
+
+
+def _preset(name: str, path: Path) -> str:
+    if name not in preset_names():
+        raise DataError(f"{path}: there is no preset {name!r}.", mend=f"Known: {', '.join(preset_names())}.")
+    return name
+
+
+def _changed(base: GateConfig, suites: dict[str, Any], checks: dict[str, dict[str, Any]]) -> tuple[str, ...]:
+    """What differs from the preset, a line each."""
+    before = base.suites.model_dump()
+    lines = [f"suites.{name}: {before.get(name)} → {value}" for name, value in suites.items() if before.get(name) != value]
+    known = {check.id: check.model_dump() for check in base.checks}
+    for name, check in checks.items():
+        if name not in known:
+            lines.append(f"check {name}: added")
+            continue
+        lines += [f"check {name}: {field} {known[name].get(field)} → {value}" for field, value in check.items() if known[name].get(field) != value]
+    return tuple(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,24 @@ _DECIDES = (
 _VOLATILE = frozenset({"transformers_version", "architectures"})
 
 
-def manifest(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a model folder that decides what the model says."""
+def manifest(folder: Path, known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """SHA-256 of every file of a model folder that decides what the model says.
+
+    Parameters
+    ----------
+    folder : Path
+    known : mapping, optional
+        Digests by file name that were just taken, so that large files aren't read twice.
+    """
     files = sorted({path for pattern in _DECIDES for path in folder.glob(pattern) if path.is_file()})
-    return {path.name: digest_file(path) for path in files}
+    return {path.name: (known or {}).get(path.name) or digest_file(path) for path in files}
 
 
-def fingerprint_folder(folder: Path, adapter: Path | None = None) -> str:
-    """Fingerprint of a model folder, with the adapter on top if there is one."""
-    return digest_value({"model": manifest(folder), "adapter": manifest(adapter) if adapter else None})
+def fingerprint_folder(
+    folder: Path, adapter: Path | None = None, *, known: Mapping[str, str] | None = None, known_adapter: Mapping[str, str] | None = None
+) -> str:
+    """Fingerprint of a model folder, with the adapter on top if there is one; ``known`` as in :func:`manifest`."""
+    return digest_value({"model": manifest(folder, known), "adapter": manifest(adapter, known_adapter) if adapter else None})
 
 
 def fingerprint_in_memory(model: Any, tokenizer: Any) -> str:

@@ -112,7 +112,7 @@ class TestLock:
         with answer_store(tmp_path, "m"):
             other = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
             assert other.returncode != 0
-            assert "Another audit of this very model is running" in other.stderr
+            assert "Another run is asking this very model" in other.stderr
             with answer_store(tmp_path, "another"):
                 pass
         with answer_store(tmp_path, "m") as store:

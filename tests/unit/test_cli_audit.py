@@ -286,5 +286,5 @@ class TestModel:
         with model_store(Interview(load_model(server[0])), tmp_path / "cache" / "audit"):
             code, _, err = run(small(), "--model", server[0], "--out", tmp_path / "out")
         assert code == 3
-        assert "Another audit of this very model is running." in err
+        assert "Another run is asking this very model." in err
         assert not (tmp_path / "out").exists()

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS = ROOT / "benchmarks"
 TOPICS = sorted((BENCHMARKS / "contrast").glob("*/*.yaml"))
-HELD_OUT = {file.stem: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in (BENCHMARKS / "heldout").glob("*.jsonl")}
+HELD_OUT = {file.stem: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in (ROOT / "policies" / "prompts").glob("*.jsonl")}
 
 
 HARMLESS = sorted((BENCHMARKS / "contrast").glob("harmless_*.txt"))

@@ -50,6 +50,10 @@ def summary(report: GateReport, *, limit: int = SUMMARY) -> str:
         )
         for result in report.checks
     )
+    waivers = tuple(one.model_copy(update={field: _literal(getattr(one, field)) for field in ("id", "owner", "reason", "told")}) for one in report.waivers)
+    # Names of files and settings are the configuration's own text.
+    config = report.config.model_copy(update={"changed": tuple(_literal(line) for line in report.config.changed)})
+    report = report.model_copy(update={"config": config, "waivers": waivers})
     report = report.model_copy(update={"checkpoint": _literal(report.checkpoint), "name": _literal(report.name), "checks": checks})
     text = report_page(report).markdown().encode()
     if len(text) < limit:

@@ -9,7 +9,7 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from guardmed.gate.checks import CheckResult
-from guardmed.gate.config import METRICS
+from guardmed.gate.config import METRICS, StageName
 from guardmed.gate.emit.words import level, message, tidied
 from guardmed.gate.report import GateReport
 
@@ -34,7 +34,7 @@ def junit_xml(report: GateReport) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(root: ET.Element, report: GateReport, stage: str, checks: list[CheckResult]) -> None:
+def _suite(root: ET.Element, report: GateReport, stage: StageName, checks: list[CheckResult]) -> None:
     found = report.evidence.get(stage)
     seconds = found.seconds if found else 0.0
     suite = ET.SubElement(root, "testsuite", {"name": stage})

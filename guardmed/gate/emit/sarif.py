@@ -17,8 +17,8 @@ from guardmed.gate.report import GateReport
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _HELP = {
     "zero_tolerance": "Holds when the count is 0.",
-    "max_rate": "Holds when the whole Wilson interval is at or under the limit, fails when it is wholly above, and is inconclusive otherwise.",
-    "min_rate": "Holds when the whole Wilson interval is at or above the limit, fails when it is wholly under, and is inconclusive otherwise.",
+    "max_rate": "Holds when the exact upper bound of the rate is at or under the limit, fails when the lower one is above it, and is inconclusive otherwise.",
+    "min_rate": "Holds when the exact lower bound of the rate is at or above the limit, fails when the upper one is under it, and is inconclusive otherwise.",
     "no_regression": "Holds when the checkpoint is not worse than the baseline on the same items, by McNemar's exact test and beyond the margin.",
     "budget": "Holds when the figure keeps the limit.",
 }

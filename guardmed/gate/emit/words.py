@@ -11,6 +11,8 @@ import os
 import posixpath
 import re
 import unicodedata
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from guardmed.gate.checks import CheckResult
@@ -23,9 +25,13 @@ _NAME = 120
 _READ = 10_000
 
 Level = Literal["error", "warning", "note", "none"]
-_WORST_FIRST = ("fail", "missing", "inconclusive", "skipped", "pass")
+_WORST_FIRST = ("fail", "missing", "inconclusive", "waived", "skipped", "pass")
 
 _SHORT = ("name", "fingerprint", "config_digest", "policy_digest", "guardmed_version")
+
+_OF_WAIVERS = ("id", "target", "owner", "reason", "told")
+# The names of the checkpoint's files and the baseline's items stay in report.json.
+_INSIDE: Mapping[str, object] = MappingProxyType({"manifest": {}, "baseline": None, "versions": {}, "seal": ""})
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _ADDRESS = re.compile(r"@?\w+://\S*")
@@ -70,8 +76,12 @@ def tidied(report: GateReport) -> GateReport:
         stage: found.model_copy(update={"metric": tell(found.metric, _NAME), "digest": tell(found.digest, _NAME), "items": (), "detail": {}})
         for stage, found in report.evidence.items()
     }
+    waivers = tuple(
+        one.model_copy(update={name: tell(getattr(one, name), _NAME if name in ("id", "target", "owner") else SENTENCE) for name in _OF_WAIVERS})
+        for one in report.waivers
+    )
     short = {field: tell(value, _NAME) for field in _SHORT if (value := getattr(report, field)) is not None}
-    return report.model_copy(update={**short, "checkpoint": name, "checks": checks, "evidence": evidence})
+    return report.model_copy(update={**short, **_INSIDE, "checkpoint": name, "checks": checks, "waivers": waivers, "evidence": evidence})
 
 
 def level(result: CheckResult) -> Level:
@@ -80,6 +90,8 @@ def level(result: CheckResult) -> Level:
         return "error"
     if result.verdict == "inconclusive":
         return "error" if result.critical else "warning"
+    if result.verdict == "waived":
+        return "warning"
     return "note" if result.verdict == "skipped" else "none"
 
 

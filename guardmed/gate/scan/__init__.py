@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from guardmed.files import digest_value
 from guardmed.gate.scan.configs import adapter_base, modules, remote_code
 from guardmed.gate.scan.files import AGAIN, BrokenError, Entry, Flaw, by_folder, opened, read_json, shown, walk
 from guardmed.gate.scan.gguf import read_gguf
@@ -21,12 +22,15 @@ from guardmed.gate.scan.templates import MAX_TEMPLATE, configured, template_flaw
 from guardmed.gate.scan.tokenizer import gguf_flaws, tokenizer_flaws
 from guardmed.gate.scan.weights import Tensor, index_flaws, not_finite, read_header
 from guardmed.records import Frozen
+from guardmed.version import VERSION
 
 __all__ = ["Finding", "ScanResult", "inspect_folder", "scan"]
 
 _KEPT = {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "adapter_config.json"}
 _WEIGHTS = {".safetensors", ".gguf"}
 _CHECKPOINT = "Name a folder that transformers saved."
+# Raised whenever a scan learns to find more, so that what an older one found nothing in is scanned again.
+_DEPTH = 1
 
 
 class Finding(Frozen):
@@ -56,6 +60,21 @@ class ScanResult(Frozen):
         """Whether nothing was found."""
         return not self.findings
 
+    def beside(self, other: ScanResult, prefix: str) -> ScanResult:
+        """Both, the other's files under a prefix."""
+        findings = tuple(finding.model_copy(update={"file": prefix + finding.file}) for finding in other.findings)
+        return ScanResult(findings=self.findings + findings, manifest={**self.manifest, **{prefix + name: digest for name, digest in other.manifest.items()}})
+
+
+class Kept(Protocol):
+    """Findings of earlier scans, by the digest of what was scanned."""
+
+    def get(self, key: str, /) -> tuple[Finding, ...] | None:
+        """The findings under a key."""
+
+    def put(self, key: str, value: tuple[Finding, ...], /) -> None:
+        """Keep findings."""
+
 
 def scan(folder: Path, *, base: str | Path | None = None) -> list[Finding]:
     """Everything wrong with a checkpoint's files; empty when nothing is.
@@ -69,26 +88,36 @@ def scan(folder: Path, *, base: str | Path | None = None) -> list[Finding]:
     return _Scan(base).run(Path(folder))
 
 
-def inspect_folder(folder: Path, *, base: str | Path | None = None) -> ScanResult:
-    """Scan a checkpoint, and take the digest of every one of its files.
+def inspect_folder(folder: Path, *, base: str | Path | None = None, kept: Kept | None = None) -> ScanResult:
+    """Take the digest of every file of a checkpoint, and scan them.
 
     Parameters
     ----------
     folder : Path
     base : str or Path, optional
         As for :func:`scan`.
+    kept : Kept, optional
+        Where findings on the very same files, under the same names and links, are looked up and kept.
     """
-    one = _Scan(base)
-    findings = one.run(Path(folder))
-    manifest = {}
-    for entry in one.entries:
+    folder = Path(folder)
+    entries, flaws = walk(folder.resolve()) if folder.is_dir() else ([], [])
+    manifest: dict[str, str] = {}
+    unread: list[Finding] = []
+    for entry in entries:
         try:
             with opened(entry) as file:
                 manifest[entry.name] = hashlib.file_digest(file, "sha256").hexdigest()
-        except (BrokenError, OSError):  # unreadable, which was a finding already unless it became so since
-            flaw = Finding(file=entry.name, problem="can't be read", mend=AGAIN)
-            findings += [] if any(finding.file == entry.name for finding in findings) else [flaw]
-    return ScanResult(findings=tuple(findings), manifest=manifest)
+        except (BrokenError, OSError):
+            unread.append(Finding(file=entry.name, problem="can't be read", mend=AGAIN))
+    whole = bool(manifest) and not unread and not flaws and base is None
+    key = digest_value([VERSION, _DEPTH, manifest])
+    findings = kept.get(key) if kept is not None and whole else None
+    if findings is None:
+        findings = tuple(_Scan(base).run(folder))
+        if kept is not None and whole:
+            kept.put(key, findings)
+    named = {finding.file for finding in findings}
+    return ScanResult(findings=findings + tuple(finding for finding in unread if finding.file not in named), manifest=manifest)
 
 
 class _Scan:
