@@ -33,6 +33,9 @@ def read_yaml(path: Path, model: type[M], *, error: type[GuardMedError] = DataEr
         raise error(f"{path}, line {line}: {problem.problem}.", mend="Mend the YAML there.") from None
     except yaml.YAMLError as problem:
         raise error(f"{path}: {problem}.", mend="Mend the YAML.") from None
+    except ValueError as problem:  # sound YAML that holds a day such as 2026-02-30
+        place = _place(path.read_text(encoding="utf-8"))
+        raise error(f"{path}{place}: {problem}.", mend="Write a value that exists, such as 2026-11-01 for a day, or put it into quotes.") from None
     try:
         return model.model_validate(value)
     except ValidationError as problem:
@@ -51,6 +54,17 @@ def _named(value: Any, error: ValidationError) -> str:
         if isinstance(here, dict) and isinstance(here.get("id"), str):
             name = f"{here['id']}: "
     return name
+
+
+def _place(text: str) -> str:
+    """The line of the first value that looks like a day or a number and is none."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):  # type: ignore[no-untyped-call, unused-ignore]
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0]:  # without quotes
+            try:
+                yaml.safe_load(event.value)
+            except ValueError:
+                return f", line {event.start_mark.line + 1}: {event.value}" if event.start_mark else ""
+    return ""
 
 
 class _StrictLoader(yaml.CSafeLoader):  # type: ignore[misc, unused-ignore]

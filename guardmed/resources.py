@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from guardmed.errors import UsageError
+from guardmed.errors import ExecutionError, UsageError
 
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = ("policies", "calibration", "audits")
@@ -38,9 +38,17 @@ def cache_folder(*parts: str) -> Path:
     """Folder for derived files, made if it is missing.
 
     ``$GUARDMED_CACHE`` if set, else ``$XDG_CACHE_HOME/guardmed``, else ``~/.cache/guardmed``.
+
+    Raises
+    ------
+    ExecutionError
+        It can't be made.
     """
     root = os.environ.get("GUARDMED_CACHE")
     base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guardmed"
     folder = base.joinpath(*parts)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExecutionError(f"The cache {folder} can't be made: {error.strerror}.", mend="Set GUARDMED_CACHE to a folder that can be written to.") from None
     return folder

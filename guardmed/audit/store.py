@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from guardmed.errors import ExecutionError
+from guardmed.files import digest_value
 
 
 class AnswerStore:
@@ -49,7 +50,7 @@ class AnswerStore:
         if self._path is not None:
             # Each line says which of its batch it is, so that a batch cut short is known for one.
             lines = [
-                json.dumps({"key": key, "value": value, "n": place, "of": len(answers)}, ensure_ascii=False, allow_nan=False) + "\n"
+                json.dumps({"key": key, "value": value, "n": place, "of": len(answers), "sum": _sum(key, value)}, ensure_ascii=False, allow_nan=False) + "\n"
                 for place, (key, value) in enumerate(answers.items(), start=1)
             ]
             data = "".join(lines).encode()
@@ -74,12 +75,19 @@ class AnswerStore:
             try:
                 entry = json.loads(line)
                 key, value, place, size = str(entry["key"]), entry["value"], int(entry["n"]), int(entry["of"])
+                if entry["sum"] != _sum(key, value):
+                    raise ValueError("the line was changed")
             except (ValueError, TypeError, KeyError):
                 batch = {}  # the rest of its batch is asked again as well
                 continue
             batch = {key: value} if place == 1 else {**batch, key: value}
             if place == size == len(batch):
                 self._answers.update(batch)
+
+
+def _sum(key: str, value: Any) -> str:
+    """What shows that a line is as it was written."""
+    return digest_value([key, value])[:16]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from guardmed.cli import ask, audit, calibrate, check, demo, doctor, gate, policy, show
+from guardmed.cli import ask, audit, calibrate, check, compare, demo, doctor, gate, policy, show, verify
 from guardmed.cli.console import fail
 from guardmed.errors import EXIT_EXECUTION, EXIT_INTERRUPTED, GuardMedError
 from guardmed.version import VERSION
@@ -26,8 +26,9 @@ app.add_typer(policy.app, name="policy")
 app.command("calibrate")(calibrate.calibrate)
 app.command("audit")(audit.audit)
 app.command("gate")(gate.gate)
+app.command("verify")(verify.verify)
 app.command("show")(show.show)
-app.command("compare")(show.compare)
+app.command("compare")(compare.compare)
 app.command("doctor")(doctor.doctor)
 
 

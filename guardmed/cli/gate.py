@@ -37,7 +37,7 @@ def gate(
         typer.Option(help="Also junit.xml, sarif.json, codequality.json (gitlab), model-index.yaml (card) or statement.json (intoto); repeatable."),
     ] = None,
     promote_to: Annotated[Path | None, typer.Option(help="Where the report becomes the new baseline; only if it passes.")] = None,
-    sign: Annotated[Path | None, typer.Option(help="Private key (PEM, elliptic curve) to sign the report with; needs guardmed[signing].")] = None,
+    sign: Annotated[Path | None, typer.Option(help="Private key (PEM, elliptic curve) to sign the report with; needs the extra signing.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be asked and what it could find, and stop.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask everything again, whatever is kept from earlier runs.")] = False,
 ) -> None:
@@ -47,19 +47,22 @@ def gate(
     critical check, 5 nothing evaluated. In GitHub Actions it also annotates the run and adds to the
     step's summary.
     """
+    from guardmed.errors import UsageError
     from guardmed.files import writable
     from guardmed.gate import clear, load_baseline, load_config, promote, write_report
     from guardmed.gate.emit import FORMATS
     from guardmed.gate.emit import emit as write_formats
 
-    settings = load_config(config)
     if plan:
-        print_plan(settings)
+        print_plan(load_config(config))
         return
-    before = load_baseline(baseline, settings) if baseline is not None else None
     writable(out)
     with held(out):
         clear(out, also=[name for name, _ in FORMATS.values()])
+        settings = load_config(config)
+        before = load_baseline(baseline, settings) if baseline is not None else None
+        if sign is not None and not sign.is_file():
+            raise UsageError(f"There is no key {sign}.", mend="Name the file of a private key in PEM.")
         report = run(checkpoint, settings, before, adapter=adapter, promoting=promote_to is not None, fresh=fresh)
         write_report(report, out)
         written = write_formats(report, emit or [], out)
@@ -80,8 +83,9 @@ def run(
     """Run a gate with a progress bar."""
     from guardmed.cli.console import loading, progress
     from guardmed.errors import ModelError
+    from guardmed.files import digest_value
     from guardmed.gate import Checkpoint, Keeping, run_gate
-    from guardmed.guard import GuardedModel
+    from guardmed.guard import GuardedModel, GuardSettings
     from guardmed.models import load_model
     from guardmed.models.load import resolve
     from guardmed.resources import cache_folder
@@ -100,6 +104,7 @@ def run(
         adapter=adapter,
         load=lambda: load_model(str(folder), adapter=adapter),
         guard=lambda model, policy: GuardedModel(model, policy=policy),
+        guard_digest=digest_value(GuardSettings().model_dump(mode="json")),
     )
     with progress("Gate", total=None) as update:
         return run_gate(
@@ -118,10 +123,9 @@ def held(folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     from guardmed.errors import ExecutionError
-    from guardmed.files import digest_bytes
-    from guardmed.resources import cache_folder
 
-    lock = FileLock(cache_folder("gate", "locks") / f"{digest_bytes(str(folder.resolve()).encode())[:24]}.lock", timeout=0)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -164,6 +168,7 @@ def tell_promoted(report: GateReport, path: Path, promote: Callable[[GateReport,
 def print_report(report: GateReport, folder: Path) -> None:
     """Checks, waivers, times and the verdict."""
     from guardmed.cli.console import out, render
+    from guardmed.gate.emit.words import plain
     from guardmed.gate.report import checks_table, times_text, verdict_block, waivers_table
 
     console = out()
@@ -172,7 +177,8 @@ def print_report(report: GateReport, folder: Path) -> None:
         console.print(render(waivers_table(report)))
     console.print(times_text(report), soft_wrap=True)
     block = verdict_block(report)
-    console.print(f"[bold]{block.word}.[/bold]", block.sentence, markup=True)
+    console.print(f"[bold]{block.word}.[/bold]", end=" ", markup=True)
+    console.print(plain(block.sentence), markup=False, highlight=False, soft_wrap=True)
     console.print(f"Report: {folder / 'report.html'}")
 
 

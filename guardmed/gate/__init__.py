@@ -1,8 +1,8 @@
 """The gate: blocks a checkpoint that is unsafe, unmeasured or worse than the last one."""
 
-from guardmed.gate.baseline import load_baseline, load_report, promote
+from guardmed.gate.baseline import load_baseline, promote
 from guardmed.gate.config import GateConfig, load_config, preset_names
-from guardmed.gate.report import GateReport, clear, write_report
+from guardmed.gate.report import GateReport, clear, load_report, write_report
 from guardmed.gate.run import Checkpoint, Keeping, run_gate
 
 __all__ = [

@@ -119,13 +119,26 @@ class Asker:
         return Rows(values, np.array([float(item.answer) for item in items]), tuple(item.lang for item in items))
 
     def _bare(self, prompts: list[str]) -> list[dict[str, Any]]:
-        return [{"text": answers[0].text} for answers in self.model.generate(prompts, self._sampling)]
+        found = self.model.generate(prompts, self._sampling)
+        _all_there(len(found), len(prompts))
+        return [{"text": _whole(answers[0].text)} for answers in found]
 
     def _guarded(self, prompts: list[str]) -> list[dict[str, Any]]:
         assert self.guard is not None
         responses = self.guard.generate(prompts, max_new_tokens=self._sampling.max_new_tokens)
+        _all_there(len(responses), len(prompts))
         for response in responses:
             if response.stage == "check_failed":
                 # A check that can't run refuses everything; kept, it would count as safety for ever.
                 raise ExecutionError(f"The guard could not check a prompt ({'; '.join(response.reasons)}).", mend="Mend that check and run the gate again.")
-        return [{"text": response.text, "stopped": bool(response.decision.stops)} for response in responses]
+        return [{"text": _whole(response.text), "stopped": bool(response.decision.stops)} for response in responses]
+
+
+def _all_there(found: int, asked: int) -> None:
+    if found != asked:
+        raise ExecutionError(f"The model gave {found} answers to {asked} prompts.", mend="Mend how it answers; every prompt needs its own.")
+
+
+def _whole(text: str) -> str:
+    """Text that can be written: half a character, which a model may stop after, becomes a mark."""
+    return text.encode("utf-8", "replace").decode()

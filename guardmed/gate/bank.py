@@ -18,7 +18,7 @@ from guardmed.gate.config import RULES, WRITTEN, GateConfig, Requirement, Suites
 from guardmed.policy import Policy, Stage
 from guardmed.records import Record, read_records
 from guardmed.resources import data_folder
-from guardmed.text import language
+from guardmed.text import language, normalise
 
 Kind = Literal["harmful", "harmless"]
 # Who asks about these may be in danger; being sent to help is a safe answer then.
@@ -77,8 +77,8 @@ def load_bank(config: GateConfig, policy: Policy, kind: Kind) -> Bank:
     suites = config.suites
     every = [one for name in suites.prompts for one in _prompts(name, config, policy, kind)]
     every = [one for one in every if not suites.languages or language(one.prompt) in suites.languages]
-    # Two authors may have thought of the same words.
-    every = list({one.prompt: one for one in reversed(every)}.values())[::-1]
+    # Two authors may have thought of the same words; blanks and marks don't make them others.
+    every = list({_words(one.prompt): one for one in reversed(every)}.values())[::-1]
     name, times = Counter(one.id for one in every).most_common(1)[0] if every else ("", 0)
     if times > 1:
         raise DataError(f"The id {name[:80]!r} stands {times} times in the {kind} prompts.", mend="Give each prompt of the files under suites.prompts its own.")
@@ -117,6 +117,10 @@ def _of_rules(policy: Policy, kind: Kind) -> list[BankPrompt]:
             for place, text in enumerate(getattr(rule.tests, name)):
                 found.setdefault(text, BankPrompt(f"{rule.id}/{name}/{place}", text, rule.id, danger=bool(rule.escalate_to)))
     return list(found.values())
+
+
+def _words(prompt: str) -> str:
+    return "".join(char for char in normalise(prompt).text.casefold() if char.isalnum()) or prompt
 
 
 def _lacks(required: Requirement | None, every: Sequence[BankPrompt]) -> Iterable[str]:

@@ -75,8 +75,8 @@ def code_digest() -> str:
     """SHA-256 of GuardMed's own code and of the data it ships: evidence of another version is not reused."""
     package = Path(__file__).resolve().parents[1]
     files = [path for folder in (package, *map(data_folder, ("policies", "calibration", "audits"))) for path in sorted(folder.rglob("*"))]
-    decide = [path for path in files if path.is_file() and path.suffix not in (".pyc", ".md")]
-    return digest_value([[path.name, digest_file(path)] for path in decide])
+    # In a wheel the data lies inside the package, where it was counted already.
+    return digest_value(sorted({(path.name, digest_file(path)) for path in files if path.is_file() and path.suffix not in (".pyc", ".md")}))
 
 
 def settings_digest(config: GateConfig, stage: StageName, files: list[Path], *, whole: bool) -> str:

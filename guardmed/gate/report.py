@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from guardmed.errors import ExecutionError
-from guardmed.files import digest_value, write_json, write_text
+from guardmed.errors import DataError, ExecutionError
+from guardmed.files import digest_value, read_json, write_json, write_text
 from guardmed.gate.checks import EXIT_CODES, CheckResult, GateVerdict
 from guardmed.gate.config import GateConfig, StageName
 from guardmed.gate.evidence import Evidence
 from guardmed.gate.waivers import Applied
-from guardmed.records import Frozen
+from guardmed.records import Frozen, describe
 from guardmed.reporting import Block, Cell, Page, Prose, Section, Table, Tone, Verdict
 from guardmed.version import VERSION
 
@@ -130,6 +130,27 @@ def write_report(report: GateReport, folder: Path) -> None:
     write_text(folder / "report.html", page.html())
     write_text(folder / "report.md", page.markdown())
     write_json(folder / "report.json", report.model_dump(mode="json"))
+
+
+def load_report(path: Path) -> GateReport:
+    """Read a gate's report, from its file or its folder.
+
+    Raises
+    ------
+    DataError
+        It is not one, or was changed after it was written.
+    """
+    path = path / "report.json" if path.is_dir() else path
+    found = read_json(path)
+    if isinstance(found, dict) and found.get("kind") == "gate" and found.get("schema_version") == 1:
+        raise DataError(f"{path} is a gate report of an older version.", mend="Run the gate again.")
+    try:
+        report = GateReport.model_validate(found)
+    except ValidationError as error:
+        raise DataError(f"{path} is not a gate report: {describe(error)}.", mend="Name the report.json of a gate.") from None
+    if report.seal != sealed(report):
+        raise DataError(f"{path} was changed after it was written: its seal does not fit its content.", mend="Run the gate again.")
+    return report
 
 
 def report_page(report: GateReport) -> Page:

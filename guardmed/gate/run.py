@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from guardmed.audit.ask import Guard
@@ -15,14 +15,15 @@ from guardmed.files import digest_value
 from guardmed.gate.asking import Asker, Subject
 from guardmed.gate.bank import files_of
 from guardmed.gate.baseline import day_of
-from guardmed.gate.cache import EvidenceCache, FindingsCache, code_digest, newest, settings_digest
-from guardmed.gate.checks import CheckResult, judge_all, verdict
+from guardmed.gate.cache import EvidenceCache, FindingsCache, code_digest, settings_digest
+from guardmed.gate.checks import CheckResult, verdict
 from guardmed.gate.config import GateConfig, StageName
 from guardmed.gate.evidence import Evidence
+from guardmed.gate.judging import compared, judge_gate, newest_day
 from guardmed.gate.report import BaselineRef, GateReport, environment, sealed
 from guardmed.gate.scan import ScanResult, inspect_folder
 from guardmed.gate.suites import Advance, Suite, scan_evidence, silent
-from guardmed.gate.waivers import Applied, Waivers, judge_waivers, load_waivers, quarantined, too_many
+from guardmed.gate.waivers import Applied, Waivers, load_waivers
 from guardmed.models.base import LanguageModel
 from guardmed.models.fingerprint import fingerprint_folder
 from guardmed.policy import Policy, load_policy
@@ -48,6 +49,9 @@ class Checkpoint:
         Loads the model.
     guard : callable or None
         Puts the guard with a policy around it, for a gate of the guarded checkpoint.
+    guard_digest : str
+        Of everything that makes this guard another than others, beside the policy; evidence of a guarded checkpoint is only kept and reused where
+        it is given.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Checkpoint:
     load: Callable[[], LanguageModel]
     adapter: Path | None = None
     guard: Callable[[LanguageModel, Policy], Guard] | None = None
+    guard_digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +138,14 @@ class _Run:
         self._failures: dict[StageName, str] = {}
         self._fingerprint: str | None = None
         self._manifest: dict[str, str] = {}
+        self._policies = digest_value([pack.digest for pack in load_packs(config.suites.policy)])
+        # A guard that can't be told from others may have changed since evidence was kept.
+        reusable = not config.suites.guarded or bool(checkpoint.guard_digest)
+        self._kept = self._keeping.evidence if reusable else EvidenceCache(None)
 
     def report(self) -> GateReport:
         """Everything, judged and sealed."""
         waivers = load_waivers(self._config.beside(self._config.waivers)) if self._config.waivers else Waivers(schema_version=1)
-        policy_digest = digest_value([pack.digest for pack in load_packs(self._config.suites.policy)])
         self._gather()
         results, applied = self._judged(waivers)
         before = self._baseline
@@ -149,7 +157,7 @@ class _Run:
             manifest=self._manifest,
             config=self._config,
             config_digest=digest_value(self._config.model_dump(mode="json")),
-            policy_digest=policy_digest,
+            policy_digest=self._policies,
             verdict=verdict(results),
             checks=tuple(results),
             waivers=applied,
@@ -157,7 +165,11 @@ class _Run:
             baseline=None
             if before is None
             else BaselineRef(
-                seal=before.seal, checkpoint=before.checkpoint, fingerprint=before.fingerprint, created=before.created, evidence=_compared(before, self._config)
+                seal=before.seal,
+                checkpoint=before.checkpoint,
+                fingerprint=before.fingerprint,
+                created=before.created,
+                evidence=compared(before.evidence, self._config),
             ),
             versions=environment(),
         )
@@ -174,7 +186,7 @@ class _Run:
         if scanned is None or not scanned.sound:
             self._failures |= {stage: "Not run: the checkpoint's files are not sound." for stage in stages if stage != "artifact_scan"}
             return
-        found = {stage: self._keeping.evidence.get(self._key(stage)) for stage in stages if stage != "artifact_scan"}
+        found = {stage: self._kept.get(self._key(stage)) for stage in stages if stage != "artifact_scan"}
         self._evidence |= {stage: evidence for stage, evidence in found.items() if evidence is not None}
         missing = [stage for stage, evidence in found.items() if evidence is None]
         if missing:
@@ -214,37 +226,39 @@ class _Run:
                     evidence = self._signed(suite.run(stage))
                     if not evidence.finite:
                         raise ExecutionError(f"{evidence.metric} is no number.", mend="The checkpoint may compute NaN.")
-                except Exception as error:  # noqa: BLE001 - becomes missing evidence, which blocks
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes missing evidence, which blocks
                     self._failures[stage] = _told(error)
                     continue
                 self._evidence[stage] = evidence
-                self._keeping.evidence.put(self._key(stage), evidence)
+                self._kept.put(self._key(stage), evidence)
 
     def _judged(self, waivers: Waivers) -> tuple[list[CheckResult], tuple[Applied, ...]]:
-        today, known = self._now.date(), self._known()
-        without = {stage: quarantined(waivers, stage, today=today, now_known=known) for stage in self._evidence}
-        results = judge_all(self._config, self._evidence, _compared(self._baseline, self._config) if self._baseline is not None else None, without=without)
-        results = [
-            result.model_copy(update={"told": self._failures[result.stage]}) if result.verdict == "missing" and result.stage in self._failures else result
-            for result in results
-        ]
-        results = [_hollow(result, without, self._evidence) for result in results]
-        stages = {check.id: check.stage for check in self._config.checks}
-        applied = judge_waivers(waivers, results, stages=stages, today=today, now_known=known, fingerprint=self._fingerprint)
-        waived = {one.target: one for one in applied if one.kind == "waiver" and one.state == "applied"}
-        return [_waived(result, waived.get(result.id)) for result in results] + [_blocking(one, stages) for one in applied if one.blocks], applied
-
-    def _known(self) -> date | None:
-        """The newest day that what is at hand proves to have come."""
-        days = [day for day in (day_of(self._baseline), newest(list(self._evidence.values()))) if day is not None]
-        return max(days, default=None)
+        before = self._baseline
+        return judge_gate(
+            self._config,
+            self._evidence,
+            waivers,
+            baseline=compared(before.evidence, self._config) if before is not None else None,
+            today=self._now.date(),
+            known=newest_day(self._evidence, day_of(before)),
+            fingerprint=self._fingerprint,
+            failures=self._failures,
+        )
 
     def _whole(self, stage: StageName) -> bool:
         return (self._baseline is not None or self._promoting) and any(check.kind == "no_regression" for check in self._config.of(stage))
 
     def _about(self, stage: StageName) -> dict[str, str]:
         settings = settings_digest(self._config, stage, files_of(self._config), whole=self._whole(stage))
-        return {"fingerprint": self._fingerprint or "", "sources": code_digest(), "settings": settings, "seed": str(self._config.suites.seed)}
+        return {
+            "fingerprint": self._fingerprint or "",
+            "files": digest_value(self._manifest),
+            "policies": self._policies,
+            "guard": self._checkpoint.guard_digest if self._config.suites.guarded else "",
+            "sources": code_digest(),
+            "settings": settings,
+            "seed": str(self._config.suites.seed),
+        }
 
     def _key(self, stage: StageName) -> str:
         return digest_value([stage, self._about(stage)])
@@ -258,41 +272,5 @@ class _Run:
         return evidence.model_copy(update={"about": about, "measured": self._now.isoformat(timespec="seconds")})
 
 
-def _compared(baseline: GateReport, config: GateConfig) -> dict[StageName, Evidence]:
-    """The baseline's items that regressions are measured on, without their texts."""
-    wanted = {check.stage for check in config.checks if check.kind == "no_regression"}
-    return {
-        stage: found.model_copy(update={"items": tuple(item.model_copy(update={"shown": ""}) for item in found.items), "canaries": (), "detail": {}})
-        for stage, found in baseline.evidence.items()
-        if stage in wanted
-    }
-
-
-def _hollow(result: CheckResult, without: Mapping[StageName, frozenset[str]], evidence: Mapping[StageName, Evidence]) -> CheckResult:
-    """A check whose suite has too much of it in quarantine."""
-    found = evidence.get(result.stage)
-    if found is None:
-        return result
-    count = sum(item.id in without[result.stage] for item in found.items)
-    if not too_many(count, len(found.items)):
-        return result
-    return result.model_copy(
-        update={"verdict": "fail", "told": f"{count} of {len(found.items)} items are in quarantine, too many for the rest to stand for the suite."}
-    )
-
-
-def _waived(result: CheckResult, applied: Applied | None) -> CheckResult:
-    if applied is None:
-        return result
-    return result.model_copy(update={"verdict": "waived", "told": f"{result.told} Waived by {applied.owner} until {applied.expires}: {applied.reason}"})
-
-
-def _blocking(applied: Applied, stages: Mapping[str, StageName]) -> CheckResult:
-    """A waiver or quarantine that is out of order, as what it is: a check that failed."""
-    stage = stages.get(applied.target) or next((one for one in stages.values() if applied.target.startswith(f"{one}/")), "artifact_scan")
-    why = "Whatever is set aside has an owner, a reason, and a last day that has not passed."
-    return CheckResult(id=f"{applied.kind} {applied.id}", stage=stage, kind="zero_tolerance", verdict="fail", critical=True, why=why, told=applied.told)
-
-
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return str(error) if isinstance(error, GuardMedError) else f"The stage broke off: {type(error).__name__}: {str(error)[:_TOLD]}"

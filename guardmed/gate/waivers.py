@@ -14,11 +14,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from guardmed.documents import read_yaml
-from guardmed.errors import DataError
 from guardmed.gate.config import StageName
 from guardmed.records import Frozen
 
@@ -36,6 +34,8 @@ MOST: Final = 0.02
 
 # Files that run code, and rules that miss what they must catch: neither is a matter of judgement.
 NEVER: frozenset[StageName] = frozenset({"artifact_scan", "policy_tests"})
+# Where an item is one of many of its kind. An audit's outcome is not: leaving it out would hide a bias.
+SUITES: frozenset[StageName] = frozenset({"refusal", "over_refusal", "capability"})
 # What can be waived: a result. Evidence that is missing has nothing in it to take responsibility for.
 WAIVABLE: frozenset[str] = frozenset({"fail", "inconclusive"})
 
@@ -266,11 +266,7 @@ def load_waivers(path: Path) -> Waivers:
     DataError
         It does not fit; the message names the file and the line or field.
     """
-    try:
-        return read_yaml(path, Waivers)
-    except ValueError as problem:  # YAML that is sound but holds a day such as 2026-02-30
-        place = _place(path.read_text(encoding="utf-8"))
-        raise DataError(f"{path}{place}: {problem}.", mend="Write a day that exists, like 2026-11-01.") from None
+    return read_yaml(path, Waivers)
 
 
 def judge_waivers(
@@ -313,7 +309,7 @@ def judge_waivers(
 
 def quarantined(waivers: Waivers, stage: StageName, *, today: date, now_known: date | None) -> frozenset[str]:
     """Ids of the items to leave out of a stage's suite: none while the clock is behind."""
-    if stage in NEVER or _clock(waivers, today, now_known).behind:
+    if stage not in SUITES or _clock(waivers, today, now_known).behind:
         return frozenset()
     return frozenset(one.item for one in waivers.quarantine if one.stage == stage and one.granted <= today <= one.expires)
 
@@ -362,8 +358,8 @@ def _quarantine(one: Quarantined, judged: set[str], stages: Mapping[str, str], c
         return fault
     if one.stage not in stages.values():
         return "unknown target", f"names a stage that this gate does not have, {one.stage} ({left})"
-    if one.stage in NEVER:
-        return "not allowed", f"can't leave anything out, since nothing of the stage {one.stage} can be waived ({left})"
+    if one.stage not in SUITES:
+        return "not allowed", f"can't leave anything out, since nothing of the stage {one.stage} is one item of many ({left})"
     if clock.today > one.expires:
         return "expired", f"ended on {one.expires}, {left}: mend the item, or have its owner decide anew"
     if one.stage not in judged:
@@ -386,14 +382,3 @@ def _left(entry: _Entry, today: date) -> str:
 def _days(one: date, other: date) -> str:
     count = abs((one - other).days)
     return f"{count} day{'' if count == 1 else 's'}"
-
-
-def _place(text: str) -> str:
-    """The line of the first value that looks like a day or a number and is none."""
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):  # type: ignore[no-untyped-call, unused-ignore]
-        if isinstance(event, yaml.ScalarEvent) and event.implicit[0]:  # without quotes
-            try:
-                yaml.safe_load(event.value)
-            except ValueError:
-                return f", line {event.start_mark.line + 1}: {event.value}" if event.start_mark else ""
-    return ""

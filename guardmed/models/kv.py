@@ -108,12 +108,14 @@ class Body:
         """
         out: list[torch.Tensor | None] = [None] * len(rows)
         for batch, hidden, skips in self._hidden(rows, [first - 1 for first in firsts], state):
-            for place, index in enumerate(batch):
-                row, first, skip = rows[index], firsts[index], skips[place]
-                states = hidden[place, first - 1 - skip : len(row) - 1 - skip]
-                targets = torch.tensor(row[first:], device=hidden.device)
-                chunks = [reduce_logits(self.logits(states[at : at + HEAD_ROWS]), targets[at : at + HEAD_ROWS]) for at in range(0, len(targets), HEAD_ROWS)]
-                out[index] = torch.cat(chunks) if chunks else torch.zeros((0, 3))
+            # The ends of all rows go through the head together: it is large, and reading it costs more than a few more rows.
+            ends = [hidden[place, firsts[index] - 1 - skips[place] : len(rows[index]) - 1 - skips[place]] for place, index in enumerate(batch)]
+            states = torch.cat(ends)
+            targets = torch.tensor([token for index in batch for token in rows[index][firsts[index] :]], device=hidden.device)
+            chunks = [reduce_logits(self.logits(states[at : at + HEAD_ROWS]), targets[at : at + HEAD_ROWS]) for at in range(0, len(targets), HEAD_ROWS)]
+            scored = torch.cat(chunks) if chunks else torch.zeros((0, 3))
+            for index, values in zip(batch, scored.split([len(end) for end in ends]), strict=True):
+                out[index] = values
         return [tensor for tensor in out if tensor is not None]
 
     @torch.inference_mode()

@@ -169,12 +169,13 @@ class TransformersModel:
             if all(len(tail) == 1 for choices in tails for tail in choices):
                 values = self._body.next_logprobs(heads, [[tail[0] for tail in choices] for choices in tails], state=kept)
                 return [value.double().cpu().numpy() for value in values]
-            return [self._choose_long(head, choices, kept, per_token) for head, choices in zip(heads, tails, strict=True)]
+            return self._choose_long(heads, tails, kept, per_token)
 
-    def _choose_long(self, head: list[int], tails: list[list[int]], state: KVState | None, per_token: bool) -> NDArray[np.float64]:
-        scored = self._body.reduced([head + tail for tail in tails], [len(head)] * len(tails), state=state)
-        logprobs = [values[:, 0].double() for values in scored]
-        return np.array([float(values.mean() if per_token else values.sum()) for values in logprobs])
+    def _choose_long(self, heads: list[list[int]], tails: list[list[list[int]]], state: KVState | None, per_token: bool) -> list[NDArray[np.float64]]:
+        asked = [(head, tail) for head, choices in zip(heads, tails, strict=True) for tail in choices]
+        scored = iter(self._body.reduced([head + tail for head, tail in asked], [len(head) for head, _ in asked], state=state))
+        logprobs = [[next(scored)[:, 0].double() for _ in choices] for choices in tails]
+        return [np.array([float(values.mean() if per_token else values.sum()) for values in row]) for row in logprobs]
 
     def _generate(self, rows: list[list[int]], sampling: Sampling, *, on_token: Any, cancelled: threading.Event | None) -> list[list[Generation]]:
         n = sampling.n

@@ -6,11 +6,13 @@ import errno
 import json
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from guardmed.cli import main
+from tests.unit.test_gate_run import entry, small_gate
 
 
 @pytest.fixture
@@ -195,6 +197,57 @@ def test_a_gate_on_an_empty_folder_is_blocked_with_the_reason(run, tmp_path):
     assert "Blocked" in out
 
 
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A gate that asks little, and a folder that is no checkpoint."""
+    monkeypatch.setenv("GUARDMED_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "empty").mkdir()
+    small_gate(tmp_path, waivers={"waivers": [entry(id="W-1", check="over", expires="2026-11-02")]})
+    return tmp_path
+
+
+def test_the_plan_of_a_gate_asks_nothing_and_writes_nothing(run, small):
+    code, out, _ = run("gate", "nonesuch", "--config", small / "gate.yaml", "--out", small / "gate", "--plan")
+    assert code == 0
+    for words in ("Gate small", "harm", "at most 10%", "prompts.jsonl"):
+        assert words in " ".join(out.split())
+    assert not (small / "gate").exists()
+
+
+def test_a_gate_tells_who_answers_for_what_is_set_aside(run, small):
+    code, out, _ = run("gate", small / "empty", "--config", small / "gate.yaml", "--out", small / "gate")
+    assert code == 1
+    told = " ".join(out.split())
+    for words in ("W-1", "Dr Lin", "expired", "Blocked"):
+        assert words in told
+    assert "W-1" in (small / "gate" / "report.md").read_text(encoding="utf-8")
+
+
+def test_what_is_blocked_becomes_no_baseline(run, small):
+    code, _, err = run("gate", small / "empty", "--config", small / "gate.yaml", "--out", small / "gate", "--promote-to", small / "baseline.json")
+    assert code == 1
+    assert "only a checkpoint that passes" in " ".join(err.split())
+    assert not (small / "baseline.json").exists()
+
+
+def test_a_report_that_did_not_pass_is_no_baseline(run, small):
+    run("gate", small / "empty", "--config", small / "gate.yaml", "--out", small / "gate")
+    code, _, err = run("gate", small / "model", "--config", small / "gate.yaml", "--out", small / "again", "--baseline", small / "gate")
+    assert code == 2
+    assert "did not pass" in " ".join(err.split())
+    assert not (small / "again" / "report.json").exists()
+
+
+def test_two_gates_do_not_write_to_one_folder(run, small):
+    from guardmed.cli.gate import held
+
+    with held(small / "gate"):
+        code, _, err = run("gate", small / "empty", "--config", small / "gate.yaml", "--out", small / "gate")
+    assert code == 3
+    assert "Another gate is writing" in " ".join(err.split())
+    assert not (small / "gate" / "report.json").exists()
+
+
 def test_policy_commands(run):
     assert "clinical" in run("policy", "list")[1]
     assert "self-harm-crisis" in run("policy", "show", "clinical")[1]
@@ -222,7 +275,13 @@ BAD = [
     (["audit", "nonesuch"], 2, "no audit 'nonesuch'"),
     (["audit"], 2, "No audit is named"),
     (["audit", "--records", "{dir}/good.jsonl"], 2, "line 1: item"),
-    (["gate", "reference", "--config", "{dir}/absent.yaml"], 2, "does not exist"),
+    (["gate", "reference", "--config", "{dir}/absent.yaml"], 2, "There is no configuration"),
+    (["gate", "reference", "--config", "{dir}/absent.yaml", "--plan"], 2, "There is no configuration"),
+    (["gate", "reference", "--config", "{dir}/lax.yaml"], 2, "there is no preset 'lax'"),
+    (["gate", "reference", "--baseline", "{dir}/absent.json"], 2, "does not exist"),
+    (["gate", "reference", "--baseline", "{dir}/good.jsonl"], 2, "not a gate report"),
+    (["gate", "reference", "--sign", "{dir}/absent.pem"], 2, "There is no key"),
+    (["gate", "{dir}", "--adapter", "{dir}/absent"], 2, "There is no folder"),
     (["gate", "nonesuch"], 2, "no model"),
     (["frobnicate"], 2, "frobnicate"),
     (["check", "prompts"], 2, "--records"),
@@ -230,7 +289,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "words"), BAD, ids=[" ".join(case[0]) for case in BAD])
-def test_bad_input_gets_one_message_and_the_right_code(run, tmp_path, arguments, code, words):
+def test_bad_input_gets_one_message_and_the_right_code(run, tmp_path, tmp_path_factory, monkeypatch, arguments, code, words):
+    monkeypatch.chdir(tmp_path_factory.mktemp("here"))
+    (tmp_path / "lax.yaml").write_text("schema_version: 1\npreset: lax\n")
     good = '{"id": "a", "prompt": "x"}\n'
     (tmp_path / "good.jsonl").write_text(good)
     (tmp_path / "bad.jsonl").write_text(good + "{oops\n")
@@ -244,6 +305,8 @@ def test_bad_input_gets_one_message_and_the_right_code(run, tmp_path, arguments,
     assert ended == code
     assert words in " ".join(err.split())
     assert set(tmp_path.iterdir()) == before, "something was left behind"
+    # A gate holds its folder by a lock; it must leave no verdict there.
+    assert {path.name for path in Path().rglob("*") if path.is_file()} <= {".lock"}
 
 
 def test_a_full_disk_leaves_nothing_and_says_so(run, tmp_path, monkeypatch):

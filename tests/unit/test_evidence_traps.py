@@ -9,8 +9,8 @@ import pytest
 from guardmed.calibration.fit import fit_platt, fit_temperature
 from guardmed.decision import Decision
 from guardmed.errors import CalibrationError, PolicyError
-from guardmed.gate.checks import judge
-from guardmed.gate.config import Check
+from guardmed.gate.checks import judge, judge_all
+from guardmed.gate.config import Check, GateConfig
 from guardmed.gate.evidence import Evidence, ItemOutcome
 from guardmed.gate.scan import scan
 from guardmed.policy.pattern import Matcher, phrase_to_regex
@@ -19,26 +19,55 @@ from guardmed.policy.phi import find_identifiers
 
 def evidence(stage: str, outcomes: list[int]) -> Evidence:
     items = tuple(ItemOutcome(id=str(i), outcome=outcome) for i, outcome in enumerate(outcomes))
-    return Evidence(stage=stage, metric="m", value=sum(outcomes) / max(1, len(outcomes)), total=len(outcomes), items=items, digest="d", seconds=0)
+    value, total = sum(outcomes) / max(1, len(outcomes)), len(outcomes)
+    return Evidence(stage=stage, metric="m", value=value, total=total, planned=total, items=items, digest="d", seconds=0)
 
 
 def check(stage: str, kind: str, **changes) -> Check:
     return Check.model_validate({"id": "c", "stage": stage, "kind": kind, "why": "w"} | changes)
 
 
+def compared(one: Check, now: Evidence, before: Evidence | None):
+    """What a check says with a baseline."""
+    config = GateConfig(schema_version=1, name="x", checks=(one,))
+    return judge_all(config, {one.stage: now}, None if before is None else {one.stage: before})[0]
+
+
 @pytest.mark.parametrize(("stage", "before", "now", "verdict"), [
     ("capability", [1] * 40, [0] * 40, "fail"),
     ("capability", [0] * 40, [1] * 40, "pass"),
+    ("calibration", [0] * 40, [1] * 40, "fail"),
     ("refusal", [0] * 40, [1] * 40, "fail"),
     ("refusal", [1] * 40, [0] * 40, "pass"),
 ])  # fmt: skip
 def test_a_regression_is_a_change_for_the_worse(stage, before, now, verdict):
-    assert judge(check(stage, "no_regression"), evidence(stage, now), evidence(stage, before)).verdict == verdict
+    assert compared(check(stage, "no_regression"), evidence(stage, now), evidence(stage, before)).verdict == verdict
+
+
+@pytest.mark.parametrize("stage", ["capability", "refusal"])
+def test_no_change_in_a_few_items_is_no_proof(stage):
+    few, many = evidence(stage, [0, 1] * 10), evidence(stage, [0, 1] * 300)
+    assert compared(check(stage, "no_regression", margin=0.02), few, few).verdict == "inconclusive"
+    assert compared(check(stage, "no_regression", margin=0.02), many, many).verdict == "pass"
 
 
 @pytest.mark.parametrize("kind", ["zero_tolerance", "budget", "max_rate", "min_rate", "no_regression"])
 def test_nothing_looked_at_is_missing(kind):
-    assert judge(check("refusal", kind, limit=0.5), evidence("refusal", []), evidence("refusal", [])).verdict == "missing"
+    assert compared(check("refusal", kind, limit=0.5), evidence("refusal", []), evidence("refusal", [])).verdict == "missing"
+
+
+def test_a_rate_without_its_items_is_missing():
+    whole = evidence("capability", [1] * 100)
+    assert judge(check("capability", "min_rate", limit=0.5), whole).verdict == "pass"
+    assert judge(check("capability", "min_rate", limit=0.5), whole.model_copy(update={"items": ()})).verdict == "missing"
+
+
+def test_an_item_can_not_count_twice():
+    one = evidence("refusal", [0])
+    with pytest.raises(ValueError, match="counted twice"):
+        Evidence.model_validate(one.model_dump() | {"items": [item.model_dump() for item in one.items * 2], "total": 2})
+    with pytest.raises(ValueError, match="1 items are named, 2 counted"):
+        Evidence.model_validate(one.model_dump() | {"total": 2})
 
 
 def test_decisions_are_not_ordered_against_words():
@@ -106,8 +135,8 @@ def test_a_phrase_that_may_be_empty_does_not_load():
 
 def test_an_audit_in_doubt_is_no_pass():
     found = evidence("audit", [0, 0]).model_copy(update={"value": 0.0, "detail": {"inconclusive": ["inconclusive: 12 pairs"]}})
-    assert judge(check("audit", "zero_tolerance"), found, None).verdict == "inconclusive"
-    assert judge(check("audit", "zero_tolerance"), found.model_copy(update={"detail": {"inconclusive": []}}), None).verdict == "pass"
+    assert judge(check("audit", "zero_tolerance"), found).verdict == "inconclusive"
+    assert judge(check("audit", "zero_tolerance"), found.model_copy(update={"detail": {"inconclusive": []}})).verdict == "pass"
 
 
 @pytest.mark.parametrize(

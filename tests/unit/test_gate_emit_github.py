@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardmed.cli import gate, main
+from guardmed.gate import load_report
 from guardmed.gate.emit import FORMATS, summary, workflow_commands
 from guardmed.gate.emit.github import SHOWN, SUMMARY, escape
+from guardmed.gate.emit.words import level
 from guardmed.gate.report import GateReport
-from guardmed.gate.run import load_baseline
 from tests.conftest import GOLDEN
-from tests.unit.gate_emit_reports import ANY, check, mixed, report, reports
+from tests.unit.gate_emit_reports import ANY, WAIVED, applied, check, mixed, report, reports
 
 _RUN = gate.run
 _COMMAND = re.compile(r"::(?P<name>[a-z-]+)(?: title=(?P<title>[^:]*))?::(?P<data>.*)")
@@ -53,8 +55,12 @@ class TestCommands:
             ("error", "GuardMed: latency (missing)"),
             ("error", "GuardMed: bias (inconclusive)"),
             ("warning", "GuardMed: capability (inconclusive)"),
+            ("warning", "GuardMed: over (waived)"),
+            ("notice", "GuardMed"),
             ("notice", "GuardMed: regression (skipped)"),
         ]
+        assert found[4][2] == f"3 of 8, at most 10%. {WAIVED}"
+        assert found[5][2] == "Left out: refusal/h2-en-003, by Dr Lin until 2027-01-15."
         assert found[0][2].splitlines() == [
             "2 of 8, at most 5%.",
             "- dose/violating/0: How much? → All of it & <more>.",
@@ -63,6 +69,13 @@ class TestCommands:
 
     def test_a_gate_that_passed_says_so(self) -> None:
         assert commands(workflow_commands(report(check("a", "pass"), verdict="pass"))) == [("notice", "GuardMed", "Every check holds.")]
+
+    def test_a_gate_that_passed_by_a_waiver_says_by_which(self) -> None:
+        waived = report(check("a", "waived", critical=True), waivers=(applied("a"),), verdict="pass")
+        assert commands(workflow_commands(waived)) == [
+            ("warning", "GuardMed: a (waived)", f"a told. {WAIVED}"),
+            ("notice", "GuardMed", "Every check holds but for what is waived: a."),
+        ]
 
     @pytest.mark.parametrize("count", [SHOWN, SHOWN + 1, 40])
     def test_no_more_than_github_shows(self, count: int) -> None:
@@ -87,6 +100,12 @@ class TestSummary:
         assert text.startswith("# Gate: out/step-100\n")
         assert "| refusals | fail |" in text
         assert "又一个 → 可以。" in text
+
+    def test_says_who_answers_for_what_is_set_aside(self) -> None:
+        text = summary(mixed())
+        assert WAIVED in text
+        assert "| W-over | applied | Dr Lin | The next checkpoint mends it. |" in text
+        assert "| refusal/h2-en-003 | applied | Dr Lin | The question has no dangerous reading. |" in text
 
     @pytest.mark.parametrize("limit", [0, 50, 100, 2000, 20_000, SUMMARY])
     def test_is_under_the_limit(self, limit: int) -> None:
@@ -132,8 +151,8 @@ class TestCommandLine:
     def run(self, monkeypatch, capsys, tmp_path):
         (tmp_path / "empty").mkdir()
         monkeypatch.chdir(tmp_path)
-        found = load_baseline(GOLDEN / "gate-1.json").model_copy(update={"checkpoint": str(tmp_path / "empty")})
-        monkeypatch.setattr("guardmed.cli.gate.run", lambda *_: found)
+        found = load_report(GOLDEN / "gate-2.json").model_copy(update={"checkpoint": str(tmp_path / "empty")})
+        monkeypatch.setattr("guardmed.cli.gate.run", lambda *_, **__: found)
         for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITLAB_CI"):
             monkeypatch.delenv(name, raising=False)
 
@@ -164,7 +183,7 @@ class TestCommandLine:
     def test_writes_nothing_more_unasked(self, run, tmp_path, monkeypatch) -> None:
         monkeypatch.setenv("GITLAB_CI", "true")
         assert "::" not in run()[1]
-        assert sorted(path.name for path in (tmp_path / "gate").iterdir()) == ["report.html", "report.json", "report.md"]
+        assert {path.name for path in (tmp_path / "gate").iterdir()} - {".lock"} == {"report.html", "report.json", "report.md"}
 
     def test_no_such_format(self, run) -> None:
         assert run("--emit", "xls")[0] == 2
@@ -179,7 +198,9 @@ class TestCommandLine:
         token = re.fullmatch("::stop-commands::([0-9a-f]{32})", first)[1]
         end = rest.index(f"::{token}::")
         assert "Blocked" in "\n".join(rest[:end])
-        assert [name for name, _, _ in commands("\n".join(rest[end + 1 :]))] == ["error"] * 9
+        counts = Counter(level(result) for result in load_report(GOLDEN / "gate-2.json").checks)
+        found = Counter(name for name, _, _ in commands("\n".join(rest[end + 1 :])))
+        assert (found["error"], found["warning"], found["notice"]) == (counts["error"], counts["warning"], counts["note"] + 1)  # what is left out
         text = (tmp_path / "summary.md").read_text(encoding="utf-8")
         assert text.startswith("before\n# Gate: empty\n")
         assert str(tmp_path) not in text

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from guardmed.gate.emit import FORMATS, summary, workflow_commands
 from guardmed.gate.emit.words import ITEM, SENTENCE, level, name_of, plain, shortened, tidied, worst_first
+from guardmed.gate.evidence import ItemOutcome
 from guardmed.gate.report import GateReport
-from tests.unit.gate_emit_reports import ANY, check, evidence, mixed, report, reports
+from tests.unit.gate_emit_reports import ANY, CONFIG, DIGEST, applied, check, evidence, mixed, report, reports
 
 
 def everything(given_report: GateReport) -> str:
@@ -74,9 +75,22 @@ class TestLength:
         assert len(told("word " * 10_000)) == SENTENCE
 
     def test_items_of_the_evidence_stay_at_home(self) -> None:
-        found = report(check("a", "pass"), found=(evidence("refusal", items=(("x", "never shown"),)),))
+        again = (ItemOutcome(id="y", outcome=1, shown="never shown"),)
+        found = report(check("a", "pass"), found=(evidence("refusal", items=(("x", "never shown"),), canaries=again, about={"seed": "never shown"}),))
         assert "never shown" not in everything(found)
         assert tidied(found).evidence["refusal"].items == ()
+        assert "8 of 16, 1 reworded" in summary(found)
+
+    def test_of_the_files_only_digests_leave(self) -> None:
+        secret = {"manifest": {"never shown": DIGEST}, "versions": {"never shown": "1"}, "seal": "never shown"}
+        assert "never shown" not in everything(report(check("a", "fail"), **secret))
+
+    def test_a_waiver_is_told_to_its_end(self) -> None:
+        found = report(check("a", "waived", told="x" * 2000), waivers=(applied("a", owner="o" * 200, reason="r" * 2000),))
+        (said,) = (one.told for one in tidied(found).checks)
+        assert len(said) <= SENTENCE
+        assert "Waived by ooo" in said
+        assert " until 2027-01-15: rrr" in said
 
 
 class TestPlaces:
@@ -153,6 +167,14 @@ class TestPlaces:
         assert told(f"{checkpoint}/shards/a.bin is torn", checkpoint) == "shards/a.bin is torn"
         assert "smith" not in told(f"{whole.parent}/other one", checkpoint)
 
+    def test_settings_name_files_and_not_their_places(self) -> None:
+        suites = CONFIG.suites.model_copy(update={"policy": "clinical,/srv/jo/mine", "prompts": ("/srv/jo/own.jsonl",), "guarded": True})
+        config = CONFIG.model_copy(update={"suites": suites, "preset": "internal", "changed": ("suites.policy: clinical → /srv/jo/mine",)})
+        text = everything(report(check("a", "fail"), config=config))
+        assert "jo/" not in text
+        assert "policy clinical, mine" in text
+        assert "clinical → mine" in text
+
     def test_neither_where_it_ran_nor_whose_home_it_was(self, monkeypatch, tmp_path) -> None:
         monkeypatch.setenv("HOME", str(tmp_path / "jo smith"))
         (tmp_path / "work ing").mkdir()
@@ -173,5 +195,13 @@ class TestPlaces:
 
 def test_the_worst_comes_first() -> None:
     order = [(one.id, level(one)) for one in worst_first(mixed())]
-    assert order == [("refusals", "error"), ("latency", "error"), ("bias", "error"), ("capability", "warning"), ("regression", "note"), ("files", "none")]
+    assert order == [
+        ("refusals", "error"),
+        ("latency", "error"),
+        ("bias", "error"),
+        ("capability", "warning"),
+        ("over", "warning"),
+        ("regression", "note"),
+        ("files", "none"),
+    ]
     assert [one.id for one in worst_first(report(check("a", "fail"), check("b", "fail", critical=True)))] == ["b", "a"]

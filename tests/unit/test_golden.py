@@ -11,9 +11,12 @@ import yaml
 from guardmed.audit import AuditReport, Definition, Interview, audit_model, compare, load_report, report_page
 from guardmed.audit.card import model_index
 from guardmed.calibration import load_artifact
-from guardmed.gate import load_baseline
+from guardmed.gate import GateReport
+from guardmed.gate import load_report as load_gate_report
+from guardmed.gate.report import report_page as gate_page
 from tests.unit.scripted import Scripted
 from tests.unit.small_audit import Answering, plain_definition
+from tests.unit.test_gate_run import EVERY, careless, entry, run, small_gate
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -126,10 +129,27 @@ def test_a_model_card_takes_an_audit_of_records_too():
     assert {one.dataset_type for one in found} == {"guardmed-audit/records"}
 
 
-def test_a_gate_report_of_version_1_loads():
-    report = load_baseline(GOLDEN / "gate-1.json")
-    assert report.exit_code == 1
-    assert report.model_dump(mode="json") == plain("gate-1.json")
+def gated(folder: Path) -> GateReport:
+    """A report that has every part there is: a baseline, a waiver, one that has ended, an item left out."""
+    few = {"policy": "mine", "audits": ["audit.yaml"], "audit_axes": ["sex"], "harmful": 16, "harmless": 16, "canaries": 16, "items": 30}
+    before = run(folder, small_gate(folder, EVERY, **few), promoting=True)
+    ended = entry(id="W-2", check="over", expires="2026-11-29")
+    waivers = {"waivers": [entry(id="W-1", check="harm"), ended], "quarantine": [entry(item="harmless-0", stage="over_refusal")]}
+    # What is no pass is no baseline elsewhere; here only the fields of one are wanted.
+    return run(folder, small_gate(folder, EVERY, waivers=waivers, **few), careless(64), baseline=before)
+
+
+def test_a_gate_report_has_the_fields_of_version_2(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    now, then = gated(tmp_path), load_gate_report(GOLDEN / "gate-2.json")
+    assert then.model_dump(mode="json") == plain("gate-2.json")
+    assert shape(now.model_dump(mode="json"), 9) == shape(plain("gate-2.json"), 9)
+    for part in ("manifest", "checks", "waivers", "evidence", "baseline", "versions", "created", "seal"):
+        assert plain("gate-2.json")[part], part
+    assert (then.verdict, then.exit_code, then.fingerprint) == (now.verdict, now.exit_code, now.fingerprint)
+    for stage in ("refusal", "over_refusal", "capability", "audit"):
+        assert then.evidence[stage].items == now.evidence[stage].items
+    assert "Dr Lin" in gate_page(then).markdown()
 
 
 def test_a_response_has_the_fields_of_version_1(clinical):

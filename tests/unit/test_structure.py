@@ -16,6 +16,7 @@ FLOORS = [
     {"policy", "claims", "calibration", "reporting"},
     {"guard", "audit", "gate"},
     {"cli"},
+    {"pytest_plugin"},
 ]
 # Rooms of one floor that may be entered from a neighbour.
 NEIGHBOURS = {("calibration", "claims"), ("calibration", "reporting"), ("gate", "audit")}
@@ -44,7 +45,7 @@ def test_imports_run_one_way(path):
 
 
 def test_the_ground_floor_has_no_circle():
-    graph = {path.stem: set(imports(path)) for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
+    graph = {path.stem: set(imports(path)) for path in PACKAGE.glob("*.py") if path.stem in FLOORS[0]}
     done: set[str] = set()
     while len(done) < len(graph):
         free = {room for room, needs in graph.items() if room not in done and needs <= done}

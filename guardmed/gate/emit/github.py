@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from guardmed.gate.emit.words import Level, level, message, tidied, worst_first
+from guardmed.gate.emit.words import Level, level, message, quarantines, tidied, worst_first
 from guardmed.gate.report import GateReport, report_page, verdict_block
 
 SHOWN = 10
@@ -28,8 +28,10 @@ def workflow_commands(report: GateReport) -> str:
     lines = []
     for grade, command in _COMMANDS:
         told = [(f"GuardMed: {result.id} ({result.verdict})", message(result)) for result in worst_first(report) if level(result) == grade]
-        if grade == "note" and report.verdict == "pass":
-            told.insert(0, ("GuardMed", verdict_block(report).sentence))
+        if grade == "note":
+            passed = [verdict_block(report).sentence] if report.verdict == "pass" else []
+            left_out = [f"Left out: {one.target}, by {one.owner} until {one.expires}." for one in quarantines(report)]
+            told[:0] = [("GuardMed", "\n".join(part)) for part in (passed, left_out) if part]
         if len(told) > SHOWN:
             told[SHOWN - 1 :] = [("GuardMed", f"{len(told) - SHOWN + 1} more; the step's summary has them all.")]
         lines += [f"::{command} title={escape(title, prop=True)}::{escape(text)}\n" for title, text in told]

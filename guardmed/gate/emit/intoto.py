@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from guardmed.errors import DataError
-from guardmed.gate.emit.words import level, tidied
+from guardmed.gate.emit.words import level, set_aside, tidied
 from guardmed.gate.report import GateReport
 
 
 def statement(report: GateReport) -> dict[str, Any]:
     """The statement, unsigned.
 
-    A check that is inconclusive without being critical has warned; a critical one has failed, as
-    the gate did not pass. A skipped check is in no list, because it did not run.
+    A check that is inconclusive without being critical, or is waived, has warned; one that is
+    inconclusive and critical has failed, as the gate did not pass. A skipped check is in no list,
+    because it did not run. Waivers, and items left out, stand with the configuration that names them.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def statement(report: GateReport) -> dict[str, Any]:
         "predicate": {
             "result": "FAILED" if report.verdict != "pass" else "WARNED" if warned else "PASSED",
             "configuration": [
-                {"name": report.name, "digest": {"sha256": report.config_digest}, "annotations": {"guardmed": report.guardmed_version}},
+                {"name": report.name, "digest": {"sha256": report.config_digest}, "annotations": {"guardmed": report.guardmed_version, **set_aside(report)}},
                 {"name": "policy", "digest": {"sha256": report.policy_digest}},
             ],
             "passedTests": [name for name, grade in ran if grade == "none"],

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from guardmed.gate.checks import CheckResult
 from guardmed.gate.config import METRICS, StageName
-from guardmed.gate.emit.words import level, message, tidied
+from guardmed.gate.emit.words import level, message, quarantines, tidied
 from guardmed.gate.report import GateReport
 
 
@@ -18,8 +18,9 @@ def junit_xml(report: GateReport) -> str:
     """XML of a report.
 
     What ends the gate with another code than 0 is a failure; evidence that is missing is an error,
-    because nothing was tested; a check that is inconclusive without being critical, or has no
-    baseline, counts as skipped. A stage's time is shared among its cases.
+    because nothing was tested; a check that is inconclusive without being critical, is waived, or has
+    no baseline, counts as skipped, which is as near as JUnit comes to a warning. A stage's time is
+    shared among its cases.
     """
     report = tidied(report)
     stages = list(METRICS)
@@ -40,7 +41,11 @@ def _suite(root: ET.Element, report: GateReport, stage: StageName, checks: list[
     suite = ET.SubElement(root, "testsuite", {"name": stage})
     about = {"checkpoint": report.checkpoint, "fingerprint": report.fingerprint or "", "config_digest": report.config_digest}
     if found:
-        about |= {"metric": found.metric, "value": f"{found.value:.6g}", "items": str(found.total)}
+        about |= {"metric": found.metric, "value": f"{found.value:.6g}", "items": str(found.total), "planned": str(found.planned)}
+    # A check that is out of order says so in its case; items left out are said nowhere else.
+    about |= {
+        f"quarantine {one.target}": f"{one.owner}, until {one.expires}: {one.reason}" for one in quarantines(report) if one.target.startswith(f"{stage}/")
+    }
     properties = ET.SubElement(suite, "properties")
     for name, value in about.items():
         ET.SubElement(properties, "property", {"name": name, "value": value})

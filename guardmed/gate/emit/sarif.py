@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from guardmed.files import digest_value
 from guardmed.gate.checks import CheckResult
-from guardmed.gate.emit.words import figure, level, message, tidied, worst_first
+from guardmed.gate.emit.words import aside, figure, level, message, quarantines, tidied, waived_by, worst_first
 from guardmed.gate.report import GateReport
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -19,7 +19,10 @@ _HELP = {
     "zero_tolerance": "Holds when the count is 0.",
     "max_rate": "Holds when the exact upper bound of the rate is at or under the limit, fails when the lower one is above it, and is inconclusive otherwise.",
     "min_rate": "Holds when the exact lower bound of the rate is at or above the limit, fails when the upper one is under it, and is inconclusive otherwise.",
-    "no_regression": "Holds when the checkpoint is not worse than the baseline on the same items, by McNemar's exact test and beyond the margin.",
+    "no_regression": (
+        "Holds when the upper bound of the change against the baseline, on the same items, is at or under the margin; fails when the change exceeds the "
+        "margin and McNemar's exact test shows it, and is inconclusive otherwise."
+    ),
     "budget": "Holds when the figure keeps the limit.",
 }
 
@@ -28,7 +31,8 @@ def sarif_log(report: GateReport) -> dict[str, Any]:
     """One run: a rule for every check, and a result for every check that doesn't hold.
 
     A check that holds, or was skipped for want of a baseline, has a rule and no result, so that
-    code scanning closes its alert; ``properties`` of the run name it.
+    code scanning closes its alert; ``properties`` of the run name it. A waived check is a warning,
+    with its waiver in the ``properties`` of the result; it is not suppressed, so that it stays seen.
     """
     report = tidied(report)
     uri = quote(report.checkpoint, safe="/")
@@ -46,6 +50,8 @@ def sarif_log(report: GateReport) -> dict[str, Any]:
             "policyDigest": report.policy_digest,
             "passed": [result.id for result in report.checks if result.verdict == "pass"],
             "skipped": [result.id for result in report.checks if result.verdict == "skipped"],
+            "waived": [result.id for result in report.checks if result.verdict == "waived"],
+            "quarantined": [aside(one) for one in quarantines(report)],
         },
     }
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
@@ -65,7 +71,10 @@ def _rule(result: CheckResult) -> dict[str, Any]:
 def _result(report: GateReport, result: CheckResult, uri: str) -> dict[str, Any]:
     found = report.evidence.get(result.stage)
     identity = digest_value([report.checkpoint, result.id])
-    measured = {"metric": found.metric, "value": figure(found.value), "total": found.total} if found else {}
+    measured: dict[str, Any] = {"metric": found.metric, "value": figure(found.value), "total": found.total, "planned": found.planned} if found else {}
+    bounds = {name: figure(bound) for name, bound in (("low", result.low), ("high", result.high)) if bound is not None}
+    waiver = waived_by(report, result)
+    measured |= bounds | ({"waiver": aside(waiver)} if waiver is not None else {})
     return {
         "ruleId": result.id,
         "ruleIndex": next(place for place, other in enumerate(report.checks) if other.id == result.id),

@@ -11,13 +11,15 @@ import os
 import posixpath
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from guardmed.gate.checks import CheckResult
-from guardmed.gate.evidence import Evidence
+from guardmed.gate.config import GateConfig
+from guardmed.gate.evidence import Evidence, ItemOutcome
 from guardmed.gate.report import GateReport
+from guardmed.gate.waivers import Applied
 
 ITEM = 200
 SENTENCE = 1000
@@ -25,9 +27,10 @@ _NAME = 120
 _READ = 10_000
 
 Level = Literal["error", "warning", "note", "none"]
+Tell = Callable[..., str]
 _WORST_FIRST = ("fail", "missing", "inconclusive", "waived", "skipped", "pass")
 
-_SHORT = ("name", "fingerprint", "config_digest", "policy_digest", "guardmed_version")
+_SHORT = ("name", "created", "fingerprint", "config_digest", "policy_digest", "guardmed_version")
 
 _OF_WAIVERS = ("id", "target", "owner", "reason", "told")
 # The names of the checkpoint's files and the baseline's items stay in report.json.
@@ -53,7 +56,8 @@ def tidied(report: GateReport) -> GateReport:
 
     Texts lose control, format and unpaired characters; paths become names, those of the
     checkpoint's files relative to it; worst items carry their id and are shortened to 200
-    characters; evidence keeps its figures and leaves its items.
+    characters; evidence keeps its figures and leaves its items. What a waived check told ends with
+    its owner and last day, however long it is.
     """
     places = _places(report.checkpoint)
     name = name_of(report.checkpoint)
@@ -66,22 +70,44 @@ def tidied(report: GateReport) -> GateReport:
             update={
                 "id": tell(result.id, _NAME),
                 "why": tell(result.why),
-                "told": tell(result.told),
+                "told": _told(result, waived_by(report, result), tell),
                 "examples": tuple(tell(item, ITEM) for item in _named(result, report.evidence.get(result.stage))),
             }
         )
         for result in report.checks
     )
-    evidence = {
-        stage: found.model_copy(update={"metric": tell(found.metric, _NAME), "digest": tell(found.digest, _NAME), "items": (), "detail": {}})
-        for stage, found in report.evidence.items()
-    }
+    evidence = {stage: found.model_copy(update=_figures(found, tell)) for stage, found in report.evidence.items()}
     waivers = tuple(
         one.model_copy(update={name: tell(getattr(one, name), _NAME if name in ("id", "target", "owner") else SENTENCE) for name in _OF_WAIVERS})
         for one in report.waivers
     )
     short = {field: tell(value, _NAME) for field in _SHORT if (value := getattr(report, field)) is not None}
-    return report.model_copy(update={**short, **_INSIDE, "checkpoint": name, "checks": checks, "waivers": waivers, "evidence": evidence})
+    config = _settings(report.config, tell)
+    return report.model_copy(update={**short, **_INSIDE, "checkpoint": name, "config": config, "checks": checks, "waivers": waivers, "evidence": evidence})
+
+
+def waived_by(report: GateReport, result: CheckResult) -> Applied | None:
+    """The waiver that sets a check aside, if one does."""
+    if result.verdict != "waived":
+        return None
+    return next((one for one in report.waivers if one.kind == "waiver" and one.state == "applied" and one.target == result.id), None)
+
+
+def quarantines(report: GateReport) -> list[Applied]:
+    """The items that are left out."""
+    return [one for one in report.waivers if one.kind == "quarantine" and one.state == "applied"]
+
+
+def aside(one: Applied) -> dict[str, str]:
+    """Who answers for what is set aside, why, and until when."""
+    return {"id": one.id, "owner": one.owner, "expires": one.expires.isoformat(), "reason": one.reason}
+
+
+def set_aside(report: GateReport) -> dict[str, Any]:
+    """Waived checks by their id, and items left out; empty where nothing is set aside."""
+    waived = {result.id: aside(waiver) for result in report.checks if (waiver := waived_by(report, result)) is not None}
+    left_out = [aside(one) for one in quarantines(report)]
+    return {name: found for name, found in (("waived", waived), ("quarantined", left_out)) if found}
 
 
 def level(result: CheckResult) -> Level:
@@ -138,6 +164,30 @@ def name_of(checkpoint: str) -> str:
     if path.startswith(("/", "~", "../")) or _DRIVE.match(text):
         path = path.rstrip("/").rsplit("/", 1)[-1].lstrip("~")
     return "checkpoint" if path in ("", ".", "..") or re.fullmatch(r"[A-Za-z]:", path) else shortened(path, _NAME)
+
+
+def _told(result: CheckResult, waiver: Applied | None, tell: Tell) -> str:
+    if waiver is None:
+        return tell(result.told)
+    by = f"Waived by {waiver.owner} until {waiver.expires}: {waiver.reason}"
+    # Whoever reads no further than the end of a sentence must still know whom to ask, and until when.
+    said = tell(f"Waived by {tell(waiver.owner, _NAME)} until {waiver.expires}: {tell(waiver.reason, SENTENCE // 2)}")
+    return f"{tell(result.told.removesuffix(by).rstrip(), SENTENCE - len(said) - 1)} {said}"
+
+
+def _figures(found: Evidence, tell: Tell) -> dict[str, object]:
+    """Evidence without its items: of canaries it stays known how many there were."""
+    canaries = tuple(ItemOutcome.model_construct(id="", outcome=item.outcome) for item in found.canaries)
+    texts = {name: tell(getattr(found, name), _NAME) for name in ("metric", "digest", "measured")}
+    return {**texts, "items": (), "canaries": canaries, "detail": {}, "about": {}}
+
+
+def _settings(config: GateConfig, tell: Tell) -> GateConfig:
+    """A configuration whose texts may be shown; of its files it names the last part."""
+    suites = config.suites
+    named = {"policy": ", ".join(tell(name, _NAME) for name in suites.policy.split(",")), "prompts": tuple(tell(name, _NAME) for name in suites.prompts)}
+    changed = tuple(tell(line) for line in config.changed)
+    return config.model_copy(update={"suites": suites.model_copy(update=named), "changed": changed, "preset": config.preset and tell(config.preset, _NAME)})
 
 
 def _unseen(char: str) -> bool:
