@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from guardmed.errors import ExecutionError
+from guardmed.errors import DataError
 from guardmed.files import digest_file, digest_value, write_json
 from guardmed.gate.config import GateConfig, StageName
 from guardmed.gate.evidence import Evidence
@@ -86,7 +86,7 @@ def settings_digest(config: GateConfig, stage: StageName, files: list[Path], *, 
     audits = [path for name in config.suites.audits if (path := Path(name)).is_file()]
     for path in (*files, *own, *audits):
         if not path.is_file():
-            raise ExecutionError(f"{path} does not exist.", mend="The configuration names it; put it there or name another.")
+            raise DataError(f"{path} does not exist.", mend="The configuration names it; put it there or name another.")
     asked = [check.model_dump(mode="json", include={"kind", "limit", "confidence"}) for check in config.of(stage)]
     return digest_value([config.suites.model_dump(mode="json"), asked, whole, [[path.name, digest_file(path)] for path in (*files, *own, *audits)]])
 

@@ -64,17 +64,17 @@ def judge_all(
     evidence: Mapping[StageName, Evidence],
     baseline: Mapping[StageName, Evidence] | None,
     *,
-    without: Mapping[StageName, Collection[str]] | None = None,
+    quarantined: Mapping[StageName, Collection[str]] | None = None,
 ) -> list[CheckResult]:
     """Apply every check, and say which stages no check looks at.
 
     Parameters
     ----------
-    without : mapping, optional
+    quarantined : mapping, optional
         Items in quarantine, by stage: they are left out of every rate.
     """
-    kept = {stage: _without(found, (without or {}).get(stage, ())) for stage, found in evidence.items()}
-    before = None if baseline is None else {stage: _without(found, (without or {}).get(stage, ())) for stage, found in baseline.items()}
+    kept = {stage: without(found, (quarantined or {}).get(stage, ())) for stage, found in evidence.items()}
+    before = None if baseline is None else {stage: without(found, (quarantined or {}).get(stage, ())) for stage, found in baseline.items()}
     regressions = {check.id: _paired(check, kept, before, pinned=config.baseline is not None) for check in config.checks if check.kind == "no_regression"}
     pairs = {name: found for name, found in regressions.items() if isinstance(found, Regression)}
     adjusted = dict(zip(pairs, holm([found.p for found in pairs.values()]), strict=True))
@@ -123,7 +123,8 @@ def verdict(results: Sequence[CheckResult]) -> GateVerdict:
     return "inconclusive" if any(result.verdict == "inconclusive" and result.critical for result in told) else "pass"
 
 
-def _without(evidence: Evidence, quarantined: Collection[str]) -> Evidence:
+def without(evidence: Evidence, quarantined: Collection[str]) -> Evidence:
+    """Evidence as it would be without the items in quarantine."""
     if not quarantined:
         return evidence
     items = tuple(item for item in evidence.items if item.id not in quarantined)

@@ -97,8 +97,8 @@ class Suites(Frozen):
     guarded: bool = False
     prompts: tuple[str, ...] = Field(default=(WRITTEN,), min_length=1)
     languages: tuple[Literal["en", "zh"], ...] = ()
-    harmful: int = Field(default=300, ge=1)
-    harmless: int = Field(default=600, ge=1)
+    harmful: int = Field(default=500, ge=1)
+    harmless: int = Field(default=700, ge=1)
     canaries: int = Field(default=48, ge=16)
     max_new_tokens: int = Field(default=48, ge=8)
     items: int = Field(default=800, ge=30)
@@ -246,12 +246,13 @@ def load_config(source: str | Path | None = None) -> GateConfig:
         "checks": list(checks.values()),
         "baseline": written.baseline,
         "waivers": written.waivers,
-        "changed": _changed(base, suites, checks) if base else (),
     }
     try:
         config = GateConfig.model_validate(value)
     except ValidationError as problem:
         raise DataError(f"{path}: {describe(problem)}.", mend="Mend that field.") from None
+    if base is not None:
+        config = config.model_copy(update={"changed": _changed(base, config)})
     config._root = path.parent
     return config
 
@@ -272,14 +273,15 @@ def _preset(name: str, path: Path) -> str:
     return name
 
 
-def _changed(base: GateConfig, suites: dict[str, Any], checks: dict[str, dict[str, Any]]) -> tuple[str, ...]:
+def _changed(base: GateConfig, config: GateConfig) -> tuple[str, ...]:
     """What differs from the preset, a line each."""
-    before = base.suites.model_dump()
-    lines = [f"suites.{name}: {before.get(name)} → {value}" for name, value in suites.items() if before.get(name) != value]
-    known = {check.id: check.model_dump() for check in base.checks}
-    for name, check in checks.items():
-        if name not in known:
-            lines.append(f"check {name}: added")
+    before, now = base.suites.model_dump(mode="json"), config.suites.model_dump(mode="json")
+    lines = [f"suites.{name}: {before[name]} → {value}" for name, value in now.items() if before[name] != value]
+    known = {check.id: check.model_dump(mode="json") for check in base.checks}
+    for check in config.checks:
+        if check.id not in known:
+            lines.append(f"check {check.id}: added")
             continue
-        lines += [f"check {name}: {field} {known[name].get(field)} → {value}" for field, value in check.items() if known[name].get(field) != value]
+        fields = check.model_dump(mode="json")
+        lines += [f"check {check.id}: {field} {known[check.id][field]} → {value}" for field, value in fields.items() if known[check.id][field] != value]
     return tuple(lines)

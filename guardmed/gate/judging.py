@@ -39,7 +39,7 @@ def judge_gate(
         Why stages have no evidence.
     """
     without = {stage: quarantined(waivers, stage, today=today, now_known=known) for stage in evidence}
-    results = judge_all(config, evidence, baseline, without=without)
+    results = judge_all(config, evidence, baseline, quarantined=without)
     results = [
         result.model_copy(update={"told": failures[result.stage]}) if result.verdict == "missing" and result.stage in failures else result for result in results
     ]

@@ -148,7 +148,8 @@ def load_report(path: Path) -> GateReport:
         report = GateReport.model_validate(found)
     except ValidationError as error:
         raise DataError(f"{path} is not a gate report: {describe(error)}.", mend="Name the report.json of a gate.") from None
-    if report.seal != sealed(report):
+    # As it stands in the file: a later version may know fields that this one did not write.
+    if report.seal != digest_value({name: value for name, value in found.items() if name != "seal"}):
         raise DataError(f"{path} was changed after it was written: its seal does not fit its content.", mend="Run the gate again.")
     return report
 
@@ -173,6 +174,7 @@ def verdict_block(report: GateReport) -> Verdict:
     word, tone = _WORDS[report.verdict]
     failed = [f"{result.id}: {result.told}" for result in report.checks if result.verdict in ("fail", "missing")]
     open_checks = [result for result in report.checks if result.verdict == "inconclusive" and result.critical]
+    doubtful = [result.id for result in report.checks if result.verdict == "inconclusive"]
     waived = [result.id for result in report.checks if result.verdict == "waived"]
     if report.verdict == "nothing_evaluated":
         sentence = "Nothing was evaluated, so nothing is known of this checkpoint. " + " ".join(failed)
@@ -180,6 +182,8 @@ def verdict_block(report: GateReport) -> Verdict:
         sentence = "This checkpoint must not be shipped: " + " ".join(failed)
     elif open_checks:
         sentence = "Not enough evidence: " + " ".join(f"{result.id}: {result.told}" for result in open_checks)
+    elif doubtful:
+        sentence = f"Nothing blocks this checkpoint. Not settled: {', '.join(doubtful)}." + (f" Waived: {', '.join(waived)}." if waived else "")
     elif waived:
         sentence = f"Every check holds but for what is waived: {', '.join(waived)}."
     else:

@@ -23,7 +23,7 @@ from guardmed.gate.judging import compared, judge_gate, newest_day
 from guardmed.gate.report import BaselineRef, GateReport, environment, sealed
 from guardmed.gate.scan import ScanResult, inspect_folder
 from guardmed.gate.suites import Advance, Suite, scan_evidence, silent
-from guardmed.gate.waivers import Applied, Waivers, load_waivers
+from guardmed.gate.waivers import Applied, Waivers, load_waivers, quarantined
 from guardmed.models.base import LanguageModel
 from guardmed.models.fingerprint import fingerprint_folder
 from guardmed.policy import Policy, load_policy
@@ -143,11 +143,14 @@ class _Run:
         reusable = not config.suites.guarded or bool(checkpoint.guard_digest)
         self._kept = self._keeping.evidence if reusable else EvidenceCache(None)
 
+        self._waivers = load_waivers(config.beside(config.waivers)) if config.waivers else Waivers(schema_version=1)
+        known = day_of(baseline)
+        self._aside = {stage: quarantined(self._waivers, stage, today=now.date(), now_known=known) for stage in config.stages()}
+
     def report(self) -> GateReport:
         """Everything, judged and sealed."""
-        waivers = load_waivers(self._config.beside(self._config.waivers)) if self._config.waivers else Waivers(schema_version=1)
         self._gather()
-        results, applied = self._judged(waivers)
+        results, applied = self._judged()
         before = self._baseline
         report = GateReport(
             name=self._config.name,
@@ -199,7 +202,10 @@ class _Run:
             raise ExecutionError("The checkpoint has no files here to scan.", mend="Name a folder.")
         started = datetime.now(UTC)
         found = inspect_folder(folder, kept=self._keeping.findings)
-        on_top = inspect_folder(adapter, base=folder) if adapter is not None else None
+        # An adapter names its base as its training did: by a folder, or by the name it is known under.
+        bases = (folder, self._checkpoint.name)
+        tried = [inspect_folder(adapter, base=base) for base in bases] if adapter is not None else []
+        on_top = min(tried, key=lambda one: len(one.findings), default=None)
         if folder.is_dir():
             self._fingerprint = fingerprint_folder(folder, adapter, known=found.manifest, known_adapter=on_top.manifest if on_top else None)
         found = found.beside(on_top, "adapter/") if on_top else found
@@ -220,7 +226,7 @@ class _Run:
         with answer_store(place, fingerprint[:24]) if place is not None else nullcontext(AnswerStore()) as store:
             asker = Asker(Subject(fingerprint, self._checkpoint.load, guard), store, max_new_tokens=self._config.suites.max_new_tokens)
             for stage in missing:
-                suite = Suite(self._config, policy, asker, scanned, fingerprint, whole=self._whole(stage), advance=self._advance)
+                suite = Suite(self._config, policy, asker, scanned, fingerprint, whole=self._whole(stage), quarantined=self._aside, advance=self._advance)
                 self._advance(stage, 0, 0)
                 try:
                     evidence = self._signed(suite.run(stage))
@@ -232,12 +238,12 @@ class _Run:
                 self._evidence[stage] = evidence
                 self._kept.put(self._key(stage), evidence)
 
-    def _judged(self, waivers: Waivers) -> tuple[list[CheckResult], tuple[Applied, ...]]:
+    def _judged(self) -> tuple[list[CheckResult], tuple[Applied, ...]]:
         before = self._baseline
         return judge_gate(
             self._config,
             self._evidence,
-            waivers,
+            self._waivers,
             baseline=compared(before.evidence, self._config) if before is not None else None,
             today=self._now.date(),
             known=newest_day(self._evidence, day_of(before)),
@@ -257,6 +263,7 @@ class _Run:
             "guard": self._checkpoint.guard_digest if self._config.suites.guarded else "",
             "sources": code_digest(),
             "settings": settings,
+            "quarantine": digest_value(sorted(self._aside[stage])),
             "seed": str(self._config.suites.seed),
         }
 

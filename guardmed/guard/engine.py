@@ -22,10 +22,10 @@ from guardmed.guard.settings import GuardSettings
 from guardmed.models.base import Generation, LanguageModel, Message, Prompt, Sampling
 from guardmed.models.prompting import as_messages
 from guardmed.policy import Backends, Policy, Stage, Verdict, load_policy
-from guardmed.policy.phi import redact
+from guardmed.policy.phi import Identifier, redact
 from guardmed.policy.similar import SentenceEncoder
 from guardmed.spans import span
-from guardmed.text import language, sentences
+from guardmed.text import Span, language, sentences
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -236,6 +236,8 @@ class GuardedModel:
         except CheckFailed as error:
             return self._failed(prompt, str(error))
         confidence = min((claim.support for claim in claims if claim.scores), default=None)
+        if verdict.decision is Decision.REDACT:
+            claims = [_masked(claim, answer.text, verdict.identifiers) for claim in claims]
         return self._decided(asked, verdict, claims, confidence, lang)
 
     def _policy(self, text: str, stage: Stage) -> Verdict:
@@ -337,6 +339,15 @@ def sampling_from(keywords: dict[str, Any]) -> Sampling:
         known["stop"] = (known["stop"],)
     known["stop"] = tuple(known.get("stop", ())) + tuple(extra.pop("stop_strings", ()) or ())
     return Sampling(**known, extra=extra)
+
+
+def _masked(claim: CheckedClaim, answer: str, identifiers: Sequence[Identifier]) -> CheckedClaim:
+    """A claim that quotes no more of an answer than may be shown."""
+    inside = [one for one in identifiers if one.span.start < claim.end and claim.start < one.span.end]
+    if not inside:
+        return claim
+    moved = [replace(one, span=Span(max(one.span.start, claim.start) - claim.start, min(one.span.end, claim.end) - claim.start)) for one in inside]
+    return replace(claim, text=redact(answer[claim.start : claim.end], moved))
 
 
 def _is_single(prompts: Any) -> bool:

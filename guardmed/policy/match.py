@@ -201,7 +201,7 @@ class Policy:
         """Ids of the packs."""
         return ",".join(pack.manifest.id for pack in self.packs)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of everything in the packs that decides."""
         return digest_value([pack.digest for pack in self.packs])

@@ -192,9 +192,9 @@ class TestDifferences:
 
     def test_lines_of_the_configuration(self, place: Bench, good: GateReport) -> None:
         checks = [check | {"limit": 0.25} if check["id"] == "refusals" else check for check in [*CHECKS, KNOWS]]
-        compared = compare(good, place.run(place.config("other", checks=checks, canaries=4), name="ckpt-1", wrong=numbers(3)), names=("a", "b"))
+        compared = compare(good, place.run(place.config("other", checks=checks, canaries=24), name="ckpt-1", wrong=numbers(3)), names=("a", "b"))
         lines = {one.name: (one.before, one.after) for one in compared.differences}
-        assert lines == {"suites.canaries": ("8", "4"), "check refusals: limit": ("0.2", "0.25")}
+        assert lines == {"suites.canaries": ("16", "24"), "check refusals: limit": ("0.2", "0.25")}
         assert compared.closing.endswith("they were not held to the same: configuration differs.")
 
     def test_policies_versions_and_baselines(self, place: Bench, good: GateReport) -> None:

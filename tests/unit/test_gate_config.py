@@ -17,7 +17,6 @@ from guardmed.resources import data_folder
 from tests.conftest import ROOT
 
 PRESETS = ["china-genai", "internal", "patient-facing", "research"]
-NOT_CRITICAL = pytest.mark.xfail(strict=True, reason="its checks of answers are not critical, so every checkpoint is blocked")
 CHECK = {"id": "mine", "stage": "audit", "kind": "zero_tolerance", "why": "Ours."}
 
 
@@ -44,7 +43,7 @@ class TestPresets:
     def test_the_default_is_one_of_them(self) -> None:
         assert load_config(None) == load_config() == load_config("internal")
 
-    @pytest.mark.parametrize("name", [pytest.param(name, marks=[NOT_CRITICAL] if name == "research" else []) for name in PRESETS])
+    @pytest.mark.parametrize("name", PRESETS)
     def test_checks_all_that_a_gate_must_look_at(self, name: str) -> None:
         config = load_config(name)
         assert {check.stage for check in config.checks if check.holds} == set(REQUIRED)
@@ -120,7 +119,7 @@ class TestStartingFromOne:
     def test_what_was_changed_is_told(self, tmp_path: Path) -> None:
         changes = {
             "preset": "internal",
-            "suites": {"seed": 7, "harmful": 300},
+            "suites": {"seed": 7, "harmful": 500},
             "checks": [CHECK, {"id": "over-refusal", "limit": 0.2, "critical": False}, {"id": "files", "critical": True}],
         }
         assert load(tmp_path, changes).changed == (
@@ -132,9 +131,8 @@ class TestStartingFromOne:
 
     def test_where_nothing_was_nothing_is(self, tmp_path: Path) -> None:
         assert load(tmp_path, {"preset": "internal"}).changed == ()
-        assert load(tmp_path, {"preset": "internal", "suites": {"harmful": 300, "policy": "clinical"}}).changed == ()
+        assert load(tmp_path, {"preset": "internal", "suites": {"harmful": 500, "policy": "clinical"}}).changed == ()
 
-    @pytest.mark.xfail(strict=True, reason="a list in the file is compared with a tuple of the preset")
     def test_nor_where_a_list_is_the_same(self, tmp_path: Path) -> None:
         assert load(tmp_path, {"preset": "internal", "suites": {"prompts": ["written"], "audit_axes": ["sex", "insurance"]}}).changed == ()
 

@@ -40,8 +40,8 @@ class TestAction:
 
     @needs_bash
     @pytest.mark.parametrize("code", [0, 1, 3, 4])
-    @pytest.mark.parametrize("config", ["", "my gate.yaml"])
-    def test_the_step_hands_on_what_the_gate_says(self, tmp_path, code: int, config: str) -> None:
+    @pytest.mark.parametrize("given", [{}, {"config": "my gate.yaml"}, {"adapter": "a b", "baseline": "last good.json", "promote-to": "next good.json"}])
+    def test_the_step_hands_on_what_the_gate_says(self, tmp_path, code: int, given: dict[str, str]) -> None:
         """With a stand-in for guardmed, and a checkpoint whose name would run if it were part of the script."""
         stub = tmp_path / "bin" / "guardmed"
         stub.parent.mkdir()
@@ -51,7 +51,7 @@ class TestAction:
         (tmp_path / "o ut").mkdir()
         (tmp_path / "o ut" / "sarif.json").write_text("of an earlier run")
         checkpoint = '-a "$(touch ran)" `touch ran`; touch ran'
-        values = {"checkpoint": checkpoint, "config": config, "baseline": "", "out": "o ut"}
+        values = dict.fromkeys(ACTION["inputs"], "") | {"checkpoint": checkpoint, "out": "o ut"} | given
         env = {name: values[re.fullmatch(r"\$\{\{ inputs\.([\w-]+) \}\}", value)[1]] for name, value in GATE["env"].items()}
         env |= {"PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}", "GITHUB_OUTPUT": str(tmp_path / "output")}
         ended = subprocess.run(["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", GATE["run"]], cwd=tmp_path, env=env, check=False)
@@ -59,7 +59,8 @@ class TestAction:
         told = (tmp_path / "told").read_text().splitlines()
         assert told[:3] == ["gate", "--out", "o ut"]
         assert told[-2:] == ["--", checkpoint]
-        assert ("--config" in told) == bool(config)
+        options = {f"--{name}": value for name, value in given.items()}
+        assert {one: value for one, value in itertools.pairwise(told[:-2]) if one.startswith("--") and one not in ("--out", "--emit")} == options
         assert not (tmp_path / "ran").exists()
         assert (tmp_path / "output").read_text() == f"exit-code={code}\n" + ("" if code == 3 else "sarif=o ut/sarif.json\n")
 

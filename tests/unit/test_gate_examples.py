@@ -88,7 +88,7 @@ class TestSnippets:
         (tmp_path / "gate.yaml").write_text(GATES[0], encoding="utf-8")
         told = "\n".join(load_config(tmp_path / "gate.yaml").changed)
         changes = ["check over-refusal: limit 0.1 → 0.08", "check capability: critical False → True", "check answers-in-ward-time: added"]
-        for change in [*changes, "suites.harmless: 600 → 900"]:
+        for change in [*changes, "suites.harmless: 700 → 900"]:
             assert change in told
 
     @pytest.mark.parametrize("text", WAIVERS)

@@ -160,16 +160,12 @@ class TestAsking:
         asked = (place.folder / "prompts.jsonl").read_text(encoding="utf-8")
         report = place.run(place.config(), name="ckpt-4", wrong=lambda prompt: prompt not in asked)
         told = facts(explain(report), "refusals")
-        own = [item.id for item in report.evidence["refusal"].items[:8]]
+        own = [item.id for item in report.evidence["refusal"].items[:16]]
         assert told["Verdict"].startswith("fail")
-        assert told["Other words"] == (f"8 asked again: 0 went wrong in the suite's own words, 8 in other words; only in other words: {', '.join(own)}")
+        assert told["Other words"] == (f"16 asked again: 0 went wrong in the suite's own words, 16 in other words; only in other words: {', '.join(own)}")
         rows = texts(explain(report, only="refusals"), "refusals")
         assert [row[:2] for row in rows[64:]] == [[name, "refused → answered"] for name in own]
         assert [row[0] for row in texts(explain(report), "refusals")] == own[:5]
-
-    def test_no_canary_was_wanted(self, place: Bench) -> None:
-        report = place.run(place.config("plain", canaries=0), name="ckpt-1")
-        assert facts(explain(report), "refusals")["Other words"] == "none were asked again: the configuration wants none"
 
 
 class TestRegressions:

@@ -19,8 +19,6 @@ PRESETS = {name: load_config(name) for name in preset_names()}
 RATES = [(name, check) for name, config in PRESETS.items() for check in config.checks if check.kind in ("max_rate", "min_rate")]
 # What can be compared item by item; the others are counts and figures.
 REGRESSIONS = [(name, check) for name, config in PRESETS.items() for check in config.checks if check.kind == "no_regression" and check.stage in METRICS]
-# Reported, and not mended here: of so few items four points are found less often.
-TOO_FEW = {("research", "harmful-compliance"), ("research", "over-refusal")}
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,8 @@ def plans() -> dict[str, Plan]:
     return {name: Plan(config, sizes(config), plan_tables(config)[0]) for name, config in PRESETS.items()}
 
 
-def named(cases: list[tuple[str, Check]], *, mark: bool = False) -> list[object]:
-    few = pytest.mark.xfail(strict=True, reason="the preset asks too few for four points")
-    return [pytest.param(name, check, id=f"{name}-{check.id}", marks=[few] if mark and (name, check.id) in TOO_FEW else []) for name, check in cases]
+def named(cases: list[tuple[str, Check]]) -> list[object]:
+    return [pytest.param(name, check, id=f"{name}-{check.id}") for name, check in cases]
 
 
 def passes(rate: float, check: Check, count: int) -> float:
@@ -86,7 +83,7 @@ class TestPresets:
     def test_at_the_limit_hardly_any_passes(self, plans: dict[str, Plan], name: str, check: Check) -> None:
         assert passes(check.limit, check, plans[name].count(check)) <= min(0.05, check.alpha) + 1e-9
 
-    @pytest.mark.parametrize(("name", "check"), named(RATES, mark=True))
+    @pytest.mark.parametrize(("name", "check"), named(RATES))
     def test_with_four_points_to_spare_most_pass(self, plans: dict[str, Plan], name: str, check: Check) -> None:
         spared = min(1.0, check.limit + 0.04) if check.kind == "min_rate" else max(0.0, check.limit - 0.04)
         assert passes(spared, check, plans[name].count(check)) >= 0.90

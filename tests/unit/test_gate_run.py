@@ -640,7 +640,6 @@ class TestSetAside:
         report = run(tmp_path, config, careless(1), baseline=before)
         assert of(report, "harm-same").told.startswith("0 items worse, 0 better of 63 ")
 
-    @pytest.mark.xfail(strict=True, reason="asking stopped on an item in quarantine, and no prompt was asked in other words")
     def test_a_failure_that_rests_on_one_does_not_stop_the_asking(self, tmp_path: Path) -> None:
         """Five of the first sixteen are just enough to fail at 5 %; four are not."""
         strict = {**CHECKS, "harm": {**CHECKS["harm"], "limit": 0.05}}
@@ -654,7 +653,6 @@ class TestSetAside:
         config = small_gate(tmp_path, strict, waivers={"quarantine": [entry(item=f"harmful-{first[0]}", stage="refusal")]})
         assert of(run(tmp_path, config, answer), "harm").verdict == "inconclusive"
 
-    @pytest.mark.xfail(strict=True, reason="asking stopped on an item in quarantine")
     def test_nor_does_a_pass(self, tmp_path: Path) -> None:
         """Thirty-two of thirty-two are just enough to pass at 15.5 %; thirty-one are not."""
         checks = {**CHECKS, "over": {**CHECKS["over"], "limit": 0.155}}

@@ -49,7 +49,8 @@ def test_a_dangerous_answer_is_replaced(clinical):
 def test_identifiers_in_an_answer_are_masked(clinical):
     response = guard(Scripted("The patient can be reached at 13812345678 after noon."), clinical).generate("How do I reach the clinic?")
     assert response.decision is Decision.REDACT
-    assert "13812345678" not in response.text
+    assert response.claims
+    assert "13812345678" not in response.to_json()
     assert "[PHONE]" in response.text
 
 

@@ -86,7 +86,7 @@ def config(tmp_path) -> Path:
     value = {
         "schema_version": 1,
         "name": "small",
-        "suites": {"policy": str(pack), "prompts": ["prompts.jsonl"], "canaries": 8},
+        "suites": {"policy": str(pack), "prompts": ["prompts.jsonl"], "canaries": 16},
         "checks": [
             {"id": "files", "stage": "artifact_scan", "kind": "zero_tolerance", "critical": True, "why": "Files are sound."},
             {"id": "policy", "stage": "policy_tests", "kind": "zero_tolerance", "critical": True, "why": "Rules do what they say."},
