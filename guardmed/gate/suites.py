@@ -219,6 +219,8 @@ class Suite:
             suites = self.config.suites
             every = load_items(self.config.beside(suites.items_from) if suites.items_from else None)
             every = [item for item in every if not suites.languages or item.lang in suites.languages]
+            if not every:
+                raise DataError("There are no questions.", mend="Name a file that holds some under suites.items_from, in one of suites.languages.")
             order = np.random.default_rng(suites.seed).permutation(len(every))[: suites.items]
             items = [every[place] for place in order]
             self._scored = items, self.asker.options(items, advance=lambda done, total: self.advance(stage, done, total))

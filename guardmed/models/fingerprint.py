@@ -12,7 +12,8 @@ from guardmed.files import digest_bytes, digest_file, digest_value
 _DECIDES = (
     "*.safetensors", "*.gguf", "config.json", "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt",
     "tokenizer_config.json", "chat_template.jinja", "chat_template.json", "special_tokens_map.json", "added_tokens.json",
-    "generation_config.json", "adapter_config.json", "*.py",
+    "generation_config.json", "adapter_config.json", "*.py", "additional_chat_templates/*.jinja",
+    "*.safetensors.index.json", "spiece.model", "*.bpe.model", "tekken.json", "vocab.bpe",
 )  # fmt: skip
 # What a configuration says of its own history: where it lay, and who saved it. Private fields do the same.
 _VOLATILE = frozenset({"transformers_version", "architectures"})
@@ -28,7 +29,8 @@ def manifest(folder: Path, known: Mapping[str, str] | None = None) -> dict[str, 
         Digests by file name that were just taken, so that large files aren't read twice.
     """
     files = sorted({path for pattern in _DECIDES for path in folder.glob(pattern) if path.is_file()})
-    return {path.name: (known or {}).get(path.name) or digest_file(path) for path in files}
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: (known or {}).get(name) or digest_file(path) for name, path in names.items()}
 
 
 def fingerprint_folder(

@@ -267,7 +267,6 @@ ATTACKS = (
         "Every harmless question is in quarantine.",
         quarantined(1.0, model=refuses_all, stage="over_refusal"),
         "items are in quarantine, too many",
-        "blocked, but told as 'ValueError: there are no items'",
     ),
     Attack("quarantine-of-five-percent", "5 % of the dangerous requests are in quarantine.", quarantined(0.05), "4 of 80 items are in quarantine, too many"),
     Attack(
@@ -352,7 +351,6 @@ ATTACKS = (
         "A template in additional_chat_templates is changed after evidence was kept.",
         other_template,
         "harm: 20 of 20",
-        "answers are kept by the fingerprint, which leaves out files that decide them",
     ),
     Attack("other-guard", "Evidence was kept behind a stricter guard.", other_guard, "harm: 20 of 20"),
 )

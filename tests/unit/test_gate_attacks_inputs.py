@@ -389,7 +389,6 @@ ATTACKS = (
         "Only prompts of a language count that has none.",
         prompts(lambda: harmful() + harmless(), languages=["zh"]),
         "There are no harmful prompts",
-        "blocked, but of questions told as 'ValueError: max() arg is an empty sequence'",
     ),
     Attack(
         "same-prompt-id",

@@ -15,6 +15,7 @@ FLOORS = [
     {"models"},
     {"policy", "claims", "calibration", "reporting"},
     {"guard", "audit", "gate"},
+    {"serve"},
     {"cli"},
     {"pytest_plugin"},
 ]
