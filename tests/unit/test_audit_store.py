@@ -85,7 +85,7 @@ class TestJournal:
         store = AnswerStore(path)
         monkeypatch.setattr("os.fsync", lambda _: seen.append(("a" in store, path.read_bytes())))
         store.add({"a": 1})
-        assert seen == [(False, b'{"key": "a", "value": 1, "n": 1, "of": 1}\n')]
+        assert seen == [(False, b'{"key": "a", "value": 1, "n": 1, "of": 1, "sum": "135f17a475a61afd"}\n')]
         assert "a" in store
 
     def test_a_full_disk_says_so_and_keeps_what_was_there(self, journal, monkeypatch):

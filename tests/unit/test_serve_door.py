@@ -264,22 +264,13 @@ def test_shutting_down_does_not_wait_for_ever(clinical):
     model.let.set()
 
 
-def test_spans_hang_together_and_hold_no_text(clinical):
-    from opentelemetry import trace
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        trace.set_tracer_provider(TracerProvider())
-    kept = InMemorySpanExporter()
-    trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(kept))
+def test_spans_hang_together_and_hold_no_text(clinical, exporter):
     with served(Scripted(GOOD), policy=clinical) as one:
-        kept.clear()
+        exporter.clear()
         one.chat(f"{SAFE} heliotrope")
         one.chat(f"{CRISIS}, heliotrope", stream=True)
         one.chat(temperature="heliotrope")
-    spans = kept.get_finished_spans()
+    spans = exporter.get_finished_spans()
     requests = [found for found in spans if found.name == "guardmed.request"]
     assert [found.attributes["guardmed.decision"] for found in requests] == ["allow", "escalate"]
     roots = {found.context.trace_id for found in requests}

@@ -5,10 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from guardmed.guard import GuardedModel
 from guardmed.guard.settings import GuardSettings
@@ -16,15 +12,6 @@ from guardmed.spans import span
 from tests.unit.scripted import Scripted
 
 SECRET = "my neighbour's codeword is heliotrope"
-
-
-@pytest.fixture(scope="module")
-def exporter():
-    kept = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(kept))
-    trace.set_tracer_provider(provider)
-    return kept
 
 
 def guarded(clinical, text: str = "Drink water and rest.", **settings) -> GuardedModel:
