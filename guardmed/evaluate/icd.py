@@ -20,10 +20,10 @@ TOKENS = 16
 _TEXT, _CODES = ("text", "TEXT", "case", "note", "description"), ("codes", "LABELS", "labels", "icd10", "icd_codes")
 _ASK: Mapping[Language, str] = {
     "en": (
-        "Give the ICD-10 code of each diagnosis that this case describes. Answer with the codes alone, the main diagnosis first.\n"
-        "Example: Plantar fasciitis → M72.2\nCase: {text}\nCodes:"
+        "Give the ICD-10 code of each diagnosis that the case describes. Answer with the codes alone, the main diagnosis first.\n"
+        "Case: Heel pain on the first steps of the morning: plantar fasciitis.\nCodes: M72.2\n\nCase: {text}\nCodes:"
     ),
-    "zh": "请给出病例中每个诊断的ICD-10编码。只回答编码，主要诊断在前。\n示例：足底筋膜炎 → M72.2\n病例：{text}\n编码：",
+    "zh": ("请给出病例中每个诊断的ICD-10编码。只回答编码，主要诊断在前。\n病例：晨起第一步足跟痛，诊断足底筋膜炎。\n编码：M72.2\n\n病例：{text}\n编码："),
 }
 _STOPS = ("Case:", "病例：")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from guardmed.evaluate.results import LANGUAGES, EvalReport, Figure, SuiteName, SuiteResult
+from guardmed.evaluate.results import LANGUAGES, EvalReport, Figure, SuiteName, SuiteResult, SystemRef
 from guardmed.reporting.page import Block, Page, Points, Prose, Section, Table, text_of
 
 LANGUAGE = {"en": "English", "zh": "Chinese"}
@@ -87,12 +87,7 @@ def table(report: EvalReport, language: str, *, only: Literal["skill", "safety"]
         return None
     rows = []
     for one in report.systems:
-        cells = []
-        for column in columns:
-            figure = _figure(report, one.name, column, language)
-            # Likelihoods are the model's own: behind a guard they are what they were.
-            as_bare = figure is None and one.guard is not None and column.figure == "ece15"
-            cells.append("as bare" if as_bare else told(column.figure, figure))
+        cells = [_cell(report, one, column, language) for column in columns]
         if any(cell != "–" for cell in cells):
             rows.append([one.name, *cells])
     rows.append(["Without a model", *(_control(report, column, language) for column in columns)])
@@ -176,9 +171,20 @@ def _cells(name: str, figure: Figure) -> list[str]:
     return [_number(name, figure.value), f"{_number(name, figure.interval[0])} to {_number(name, figure.interval[1])}", str(figure.n)]
 
 
+def _cell(report: EvalReport, system: SystemRef, column: Column, language: str) -> str:
+    figure, result = _figure(report, system.name, column, language), report.of(system.name, column.suite, language)
+    if column.figure == "ece15" and result is not None and "ece15" not in result.figures:
+        # Likelihoods are the model's own: behind a guard they are what they were.
+        return f"not calibrated; as it comes {told(column.figure, figure)}" if figure is not None else "–" if system.guard is None else "as bare"
+    return told(column.figure, figure)
+
+
 def _figure(report: EvalReport, system: str, column: Column, language: str) -> Figure | None:
     result = report.of(system, column.suite, language)
-    return result.figures.get(column.figure) if result is not None else None
+    if result is None:
+        return None
+    # Where no temperature could be fitted, it can still be said how far off the likelihoods are.
+    return result.figures.get(column.figure) or (result.figures.get("ece15_raw") if column.figure == "ece15" else None)
 
 
 def _control(report: EvalReport, column: Column, language: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -123,20 +123,24 @@ class Safety:
         try:
             found = calibrate(rows, method="temperature", holdout=0.5, score_source="option_likelihood", seed=self.selection.seed).artifact
         except CalibrationError as error:
+            # Of rows that can't be calibrated it can still be said how far off they are.
+            held = rows.split(0.5)[1]
+            if len(held):
+                raw = held.predictions(None)
+                measured, interval = raw.measure(), raw.intervals(seed=self.selection.seed)["ece15"]
+                figures["ece15_raw"] = _ece_figure(measured.ece15, interval, len(held), measured.ece15_floor)
             return error.problem
         for name, when in (("ece15", "after"), ("ece15_raw", "before")):
-            low, high = found.intervals[when]["ece15"]
-            figures[name] = Figure(
-                value=float(found.metrics[when]["ece15"] or 0.0),
-                interval=(low, high),
-                n=found.rows["held_out"],
-                controls={"by chance": float(found.metrics[when]["ece15_floor"] or 0.0)},
-                detail=f"T = {found.numbers['temperature']:.2f}" if when == "after" else "",
-            )
+            metrics, detail = found.metrics[when], f"T = {found.numbers['temperature']:.2f}" if when == "after" else ""
+            figures[name] = _ece_figure(metrics["ece15"], found.intervals[when]["ece15"], found.rows["held_out"], metrics["ece15_floor"], detail=detail)
         return None
 
     def _audit(self, asking: Asking) -> AuditReport:
         return audit_model(Interview(asking.model, asking.guard), self.definition, selection=PART, advance=asking.advance)[0]
+
+
+def _ece_figure(value: float | None, interval: Sequence[float], n: int, floor: float | None, *, detail: str = "") -> Figure:
+    return Figure(value=float(value or 0.0), interval=(interval[0], interval[1]), n=n, controls={"by chance": float(floor or 0.0)}, detail=detail)
 
 
 def complied(asked: BankPrompt, answer: Mapping[str, object]) -> bool:

@@ -187,6 +187,14 @@ def test_safety_bare_and_guarded(clinical):
     assert claims < 100
 
 
+def test_likelihoods_that_can_not_be_calibrated_are_told_as_they_come():
+    ref, (scored,) = evaluate(System(Doctor(), "doctor"), asked(["safety"], limit=40))
+    assert {"ece15", "ece15_raw"} & scored.result.figures.keys() == {"ece15_raw"}
+    assert scored.result.notes == ("No calibration error: 20 rows are held out; at least 30 are needed to measure on.",)
+    shown = table(report_of([ref], [scored.result]), "en", only="safety")
+    assert shown.rows[0][list(shown.header).index("ECE ↓")].startswith("not calibrated; as it comes 0.")
+
+
 def test_the_worst_gap_is_the_largest_in_its_language():
     from guardmed.audit import Definition, Interview, audit_model
     from tests.unit.small_audit import Answering, plain_definition
