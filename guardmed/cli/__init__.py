@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import typer
@@ -45,6 +46,8 @@ def _root(
 
 def main() -> None:
     """Run the command line; every error ends in one message and its exit code."""
+    # Importing makes many objects and next to no garbage: looking for it after every 700 of them takes a tenth of a short command's time.
+    gc.set_threshold(50_000, 20, 20)
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

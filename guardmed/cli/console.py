@@ -44,6 +44,11 @@ def fail(problem: str, mend: str | None) -> None:
 @contextmanager
 def progress(title: str, total: float | None = None, *, unit: str | None = None) -> Iterator[Any]:
     """A bar with time left, and a rate where a unit is named, on a terminal; silence elsewhere. Yields ``update(advance, title)``."""
+    console = err()
+    if not console.is_terminal:
+        yield lambda *_done, **_about: None
+        return
+
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.text import Text
 
@@ -51,11 +56,10 @@ def progress(title: str, total: float | None = None, *, unit: str | None = None)
         def render(self, task: Task) -> Text:
             return Text(f"{task.speed:.1f} {unit}/s" if task.speed else "")
 
-    console = err()
     columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()]
     if unit:
         columns.append(Rate(""))
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=total)
 
         def update(advance: float = 1, *, title: str | None = None, completed: float | None = None, total: float | None = None) -> None:

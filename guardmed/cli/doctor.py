@@ -23,7 +23,8 @@ def doctor() -> None:
     from importlib.metadata import PackageNotFoundError, version
 
     from guardmed.cli.console import out, render
-    from guardmed.policy.load import load_pack, pack_names
+    from guardmed.policy.load import load_pack
+    from guardmed.policy.packs import pack_names
     from guardmed.reporting import Cell, Table
     from guardmed.resources import cache_folder, data_folder
     from guardmed.version import VERSION

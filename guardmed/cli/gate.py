@@ -14,6 +14,9 @@ import typer
 
 if TYPE_CHECKING:
     from guardmed.gate import GateConfig, GateReport
+    from guardmed.guard import GuardedModel
+    from guardmed.models.base import LanguageModel
+    from guardmed.policy import Policy
 
 
 class Format(StrEnum):
@@ -83,10 +86,7 @@ def run(
     """Run a gate with a progress bar."""
     from guardmed.cli.console import loading, progress
     from guardmed.errors import ModelError
-    from guardmed.files import digest_value
     from guardmed.gate import Checkpoint, Keeping, run_gate
-    from guardmed.guard import GuardedModel, GuardSettings
-    from guardmed.models import load_model
     from guardmed.models.load import resolve
     from guardmed.resources import cache_folder
 
@@ -98,13 +98,24 @@ def run(
         raise ModelError(f"{checkpoint} is not on this machine.", mend="Download it to a folder first; a gate reads files, not names.")
     if adapter is not None and not adapter.is_dir():
         raise ModelError(f"There is no folder {adapter}.", mend="Name the folder of an adapter that peft saved.")
+
+    def guard(model: LanguageModel, policy: Policy) -> GuardedModel:
+        from guardmed.guard import GuardedModel
+
+        return GuardedModel(model, policy=policy)
+
+    def load() -> LanguageModel:
+        from guardmed.models import load_model
+
+        return load_model(str(folder), adapter=adapter)
+
     judged = Checkpoint(
         name=checkpoint,
         folder=folder,
         adapter=adapter,
-        load=lambda: load_model(str(folder), adapter=adapter),
-        guard=lambda model, policy: GuardedModel(model, policy=policy),
-        guard_digest=digest_value(GuardSettings().model_dump(mode="json")),
+        load=load,
+        guard=guard,
+        guard_digest=guard_digest() if settings.suites.guarded else "",
     )
     with progress("Gate", total=None) as update:
         return run_gate(
@@ -115,6 +126,14 @@ def run(
             keeping=Keeping(folder=None if fresh else cache_folder("gate")),
             advance=lambda stage, done, total: update(title=f"Gate: {stage.replace('_', ' ')}", completed=done, total=total or None),
         )
+
+
+def guard_digest() -> str:
+    """What makes the guard of a guarded gate another than others, beside its policy."""
+    from guardmed.files import digest_value
+    from guardmed.guard import GuardSettings
+
+    return digest_value(GuardSettings().model_dump(mode="json"))
 
 
 @contextmanager

@@ -21,7 +21,8 @@ PackArgument = Annotated[str, typer.Argument(help="Packs, comma-separated names 
 def list_packs() -> None:
     """List the packs that ship with GuardMed."""
     from guardmed.cli.console import out, render
-    from guardmed.policy.load import load_pack, pack_names
+    from guardmed.policy.load import load_pack
+    from guardmed.policy.packs import pack_names
     from guardmed.reporting import Table
 
     rows = []

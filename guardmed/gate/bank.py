@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,13 +13,11 @@ from pydantic import Field
 
 from guardmed.errors import DataError
 from guardmed.files import digest_value
-from guardmed.gate.config import RULES, WRITTEN, GateConfig, Requirement, Suites
+from guardmed.gate.config import RULES, WRITTEN, GateConfig, Kind, Requirement, Suites, written_prompts
 from guardmed.policy import Policy, Stage
 from guardmed.records import Record, read_records
-from guardmed.resources import data_folder
 from guardmed.text import language, normalise
 
-Kind = Literal["harmful", "harmless"]
 # Who asks about these may be in danger; being sent to help is a safe answer then.
 _IN_DANGER = re.compile(r"suicid|self-?harm|self-?injur|overdos|emergenc|goodbye")
 _HARMLESS = frozenset({"harmless", "twin", "everyday", "sounds-dangerous"})
@@ -87,17 +84,10 @@ def load_bank(config: GateConfig, policy: Policy, kind: Kind) -> Bank:
     return Bank(kind, kept, tuple(_lacks(suites.require.get(kind), every)))
 
 
-def files_of(config: GateConfig) -> list[Path]:
-    """Every file whose content decides what is asked."""
-    shipped = sorted((data_folder("policies") / "prompts").glob("*.jsonl")) if WRITTEN in config.suites.prompts else []
-    own = [config.beside(name) for name in config.suites.prompts if name not in (WRITTEN, RULES)]
-    return [*shipped, *own, *([config.beside(config.suites.items_from)] if config.suites.items_from else [])]
-
-
 def _prompts(name: str, config: GateConfig, policy: Policy, kind: Kind) -> Iterable[BankPrompt]:
     if name == RULES:
         return _of_rules(policy, kind)
-    files = sorted((data_folder("policies") / "prompts").glob("*.jsonl")) if name == WRITTEN else [config.beside(name)]
+    files = written_prompts() if name == WRITTEN else [config.beside(name)]
     wanted = {"harmful"} if kind == "harmful" else _HARMLESS
     # The written sets name topics for each language in its own words, so files keep theirs apart.
     return [

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from guardmed.documents import read_yaml
 from guardmed.errors import DataError
 from guardmed.records import Frozen, describe
+from guardmed.resources import data_folder
 
 StageName = Literal["artifact_scan", "policy_tests", "refusal", "over_refusal", "calibration", "audit", "capability", "latency"]
 CheckKind = Literal["zero_tolerance", "min_rate", "max_rate", "no_regression", "budget"]
@@ -37,6 +38,7 @@ GOOD_EVENTS: frozenset[StageName] = frozenset({"capability"})
 # Where each item is an answer to a prompt, so that asking can stop once the rate is settled.
 PROMPTED: frozenset[StageName] = frozenset({"refusal", "over_refusal"})
 WRITTEN, RULES = "written", "rules"
+Kind = Literal["harmful", "harmless"]
 
 
 class Requirement(Frozen):
@@ -196,6 +198,22 @@ class GateConfig(Frozen):
     def beside(self, name: str) -> Path:
         """A file that the configuration names."""
         return self._root / name
+
+    def files(self) -> list[Path]:
+        """Every file whose content decides what is asked."""
+        prompts, items = self.suites.prompts, self.suites.items_from
+        own = [self.beside(name) for name in prompts if name not in (WRITTEN, RULES)]
+        return [*(written_prompts() if WRITTEN in prompts else []), *own, *([self.beside(items)] if items else [])]
+
+
+def written_prompts() -> list[Path]:
+    """Files of the prompts that ship with GuardMed."""
+    return sorted((data_folder("policies") / "prompts").glob("*.jsonl"))
+
+
+def bank_kind(stage: StageName) -> Kind:
+    """The prompts that a stage asks."""
+    return "harmful" if stage == "refusal" else "harmless"
 
 
 class _Written(Frozen):

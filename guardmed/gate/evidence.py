@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from guardmed.gate.config import StageName
+from guardmed.files import digest_value
+from guardmed.gate.config import METRICS, StageName
+from guardmed.gate.scan import ScanResult
 from guardmed.records import Frozen
+
+# Told which stage runs, and how many of its items are done and to do.
+Advance = Callable[[StageName, int, int], None]
 
 
 class ItemOutcome(Frozen):
@@ -85,3 +91,36 @@ class Evidence(Frozen):
     def finite(self) -> bool:
         """Whether the value is a number at all."""
         return math.isfinite(self.value)
+
+
+def gathered(
+    stage: StageName,
+    value: float,
+    items: Sequence[ItemOutcome],
+    *,
+    asked: str,
+    total: int | None = None,
+    planned: int | None = None,
+    canaries: Sequence[ItemOutcome] = (),
+    detail: Mapping[str, object] | None = None,
+) -> Evidence:
+    """Evidence of a stage, counted by its items unless it says otherwise; ``asked`` is what tells one suite from another."""
+    count = len(items) if total is None else total
+    return Evidence(
+        stage=stage,
+        metric=METRICS[stage],
+        value=float(value),
+        total=count,
+        planned=count if planned is None else planned,
+        items=tuple(items),
+        canaries=tuple(canaries),
+        detail=dict(detail or {}),
+        digest=digest_value(asked),
+        seconds=0.0,
+    )
+
+
+def scan_evidence(found: ScanResult) -> Evidence:
+    """What the scan of the files says, as evidence."""
+    items = tuple(ItemOutcome(id=finding.file, outcome=1, shown=f"{finding.problem} {finding.mend}".strip()) for finding in found.findings)
+    return gathered("artifact_scan", len(items), items, total=max(len(found.manifest), len(items)), asked="files", detail={"manifest": dict(found.manifest)})

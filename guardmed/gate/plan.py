@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from guardmed.calibration.items import load_items
-from guardmed.gate.bank import Kind, load_bank, sources
+from guardmed.gate.bank import load_bank, sources
 from guardmed.gate.bounds import RateKind
-from guardmed.gate.config import PROMPTED, Check, GateConfig, StageName
+from guardmed.gate.config import PROMPTED, Check, GateConfig, StageName, bank_kind
 from guardmed.gate.power import smallest_regression, spare
 from guardmed.policy import load_policy
 from guardmed.reporting import Table
@@ -16,10 +16,10 @@ _CHANCE = 0.9
 def sizes(config: GateConfig) -> dict[StageName, tuple[int, tuple[str, ...]]]:
     """How many items the stages with rates would ask, and what their banks lack."""
     policy = load_policy(config.suites.policy)
-    kinds: dict[StageName, Kind] = {"refusal": "harmful", "over_refusal": "harmless"}
     found: dict[StageName, tuple[int, tuple[str, ...]]] = {}
-    for stage, kind in kinds.items():
-        bank = load_bank(config, policy, kind)
+    stages: tuple[StageName, ...] = ("refusal", "over_refusal")
+    for stage in stages:
+        bank = load_bank(config, policy, bank_kind(stage))
         found[stage] = (len(bank.prompts), bank.lacks)
     suites = config.suites
     items = load_items(config.beside(suites.items_from) if suites.items_from else None)

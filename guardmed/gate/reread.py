@@ -16,11 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 from guardmed.errors import GuardMedError
 from guardmed.files import digest_value
 from guardmed.gate.checks import CheckResult, verdict
-from guardmed.gate.config import METRICS, PROMPTED, StageName
+from guardmed.gate.config import METRICS, PROMPTED, StageName, bank_kind
 from guardmed.gate.evidence import Evidence
 from guardmed.gate.judging import judge_gate, newest_day
 from guardmed.gate.report import GateReport, load_report
-from guardmed.gate.suites import bank_kind
 from guardmed.gate.waivers import Applied, Waivers
 from guardmed.records import describe
 

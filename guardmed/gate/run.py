@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from guardmed.audit.ask import Guard
-from guardmed.audit.store import AnswerStore, answer_store
 from guardmed.errors import ExecutionError, GuardMedError
 from guardmed.files import digest_value
-from guardmed.gate.asking import Asker, Subject
-from guardmed.gate.bank import files_of
 from guardmed.gate.baseline import day_of
 from guardmed.gate.cache import EvidenceCache, FindingsCache, code_digest, settings_digest
 from guardmed.gate.checks import CheckResult, verdict
 from guardmed.gate.config import GateConfig, StageName
-from guardmed.gate.evidence import Evidence
+from guardmed.gate.evidence import Advance, Evidence, scan_evidence
 from guardmed.gate.judging import compared, judge_gate, newest_day
 from guardmed.gate.report import BaselineRef, GateReport, environment, sealed
 from guardmed.gate.scan import ScanResult, inspect_folder
-from guardmed.gate.suites import Advance, Suite, scan_evidence, silent
 from guardmed.gate.waivers import Applied, Waivers, load_waivers, quarantined
-from guardmed.models.base import LanguageModel
 from guardmed.models.fingerprint import fingerprint_folder
-from guardmed.policy import Policy, load_policy
-from guardmed.policy.load import load_packs
+from guardmed.policy.packs import packs_digest
+
+if TYPE_CHECKING:
+    from guardmed.audit.ask import Guard
+    from guardmed.models.base import LanguageModel
+    from guardmed.policy import Policy
 
 _SECONDS = 3
 _TOLD = 300
@@ -85,6 +85,10 @@ class Keeping:
         return FindingsCache(self.folder / "scans" if self.folder is not None else None)
 
 
+def silent(_stage: StageName, _done: int, _total: int) -> None:
+    """Tells nobody."""
+
+
 def run_gate(
     checkpoint: Checkpoint,
     config: GateConfig,
@@ -138,7 +142,7 @@ class _Run:
         self._failures: dict[StageName, str] = {}
         self._fingerprint: str | None = None
         self._manifest: dict[str, str] = {}
-        self._policies = digest_value([pack.digest for pack in load_packs(config.suites.policy)])
+        self._policies = packs_digest(config.suites.policy)
         # A guard that can't be told from others may have changed since evidence was kept.
         reusable = not config.suites.guarded or bool(checkpoint.guard_digest)
         self._kept = self._keeping.evidence if reusable else EvidenceCache(None)
@@ -182,7 +186,12 @@ class _Run:
         stages = self._config.stages()
         self._advance("artifact_scan", 0, 0)
         try:
-            scanned = self._scanned()
+            with ThreadPoolExecutor(max_workers=1) as beside:
+                # What bounds, pages and keys need later takes its time; hashing the checkpoint leaves a core free for it.
+                beside.submit(import_module, "scipy.special")
+                beside.submit(import_module, "jinja2")
+                beside.submit(code_digest)
+                scanned = self._scanned()
         except Exception as error:  # noqa: BLE001 - becomes missing evidence, which blocks
             self._failures["artifact_scan"] = _told(error)
             scanned = None
@@ -215,28 +224,25 @@ class _Run:
         return found
 
     def _measure(self, missing: Sequence[StageName], scanned: ScanResult) -> None:
-        """Run the stages that were not found, each answer kept as it comes."""
-        fingerprint = self._fingerprint or ""
-        policy = load_policy(self._config.suites.policy)
-        around = self._checkpoint.guard
-        guard = (lambda model: around(model, policy)) if self._config.suites.guarded and around is not None else None
-        if self._config.suites.guarded and guard is None:
-            raise ExecutionError("The configuration asks for the guarded checkpoint, but no guard was given.", mend="Pass one to run_gate.")
-        place = self._keeping.folder
-        with answer_store(place, fingerprint[:24]) if place is not None else nullcontext(AnswerStore()) as store:
-            asker = Asker(Subject(fingerprint, self._checkpoint.load, guard), store, max_new_tokens=self._config.suites.max_new_tokens)
-            for stage in missing:
-                suite = Suite(self._config, policy, asker, scanned, fingerprint, whole=self._whole(stage), quarantined=self._aside, advance=self._advance)
-                self._advance(stage, 0, 0)
-                try:
-                    evidence = self._signed(suite.run(stage))
-                    if not evidence.finite:
-                        raise ExecutionError(f"{evidence.metric} is no number.", mend="The checkpoint may compute NaN.")
-                except (Exception, SystemExit) as error:  # noqa: BLE001 - becomes missing evidence, which blocks
-                    self._failures[stage] = _told(error)
-                    continue
-                self._evidence[stage] = evidence
-                self._kept.put(self._key(stage), evidence)
+        """Run the stages that were not found, and keep their evidence."""
+        from guardmed.gate.measure import measure  # models, policies and audits: two seconds that kept evidence need not wait for
+
+        found = measure(
+            self._checkpoint,
+            self._config,
+            {stage: self._whole(stage) for stage in missing},
+            scanned=scanned,
+            fingerprint=self._fingerprint or "",
+            quarantined=self._aside,
+            folder=self._keeping.folder,
+            advance=self._advance,
+        )
+        for stage, outcome in found:
+            if isinstance(outcome, BaseException):
+                self._failures[stage] = _told(outcome)
+                continue
+            self._evidence[stage] = self._signed(outcome)
+            self._kept.put(self._key(stage), self._evidence[stage])
 
     def _judged(self) -> tuple[list[CheckResult], tuple[Applied, ...]]:
         before = self._baseline
@@ -255,7 +261,7 @@ class _Run:
         return (self._baseline is not None or self._promoting) and any(check.kind == "no_regression" for check in self._config.of(stage))
 
     def _about(self, stage: StageName) -> dict[str, str]:
-        settings = settings_digest(self._config, stage, files_of(self._config), whole=self._whole(stage))
+        settings = settings_digest(self._config, stage, self._config.files(), whole=self._whole(stage))
         return {
             "fingerprint": self._fingerprint or "",
             "files": digest_value(self._manifest),

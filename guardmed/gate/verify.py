@@ -25,15 +25,15 @@ from guardmed.gate.baseline import load_baseline
 from guardmed.gate.cache import code_digest
 from guardmed.gate.checks import GateVerdict
 from guardmed.gate.emit import FORMATS
+from guardmed.gate.evidence import scan_evidence
 from guardmed.gate.judging import compared
 from guardmed.gate.report import FILES, GateReport, report_page
 from guardmed.gate.reread import date_faults, evidence_faults, read_parts, result_faults
 from guardmed.gate.scan import ScanResult, inspect_folder
 from guardmed.gate.scan.files import shown
 from guardmed.gate.signing import verify as verify_signature
-from guardmed.gate.suites import scan_evidence
 from guardmed.models.fingerprint import fingerprint_folder
-from guardmed.policy.load import load_packs
+from guardmed.policy.packs import packs_digest
 from guardmed.records import Frozen
 from guardmed.version import VERSION
 
@@ -273,7 +273,7 @@ def _checks(case: _Case) -> _Found:
 
 def _policies(case: _Case) -> _Found:
     spec = case.report.config.suites.policy
-    if digest_value([pack.digest for pack in load_packs(spec)]) != case.report.policy_digest:
+    if packs_digest(spec) != case.report.policy_digest:
         yield Problem(what="policies", told=f"The report was made with older policies, or others, than what {spec} is here.", mend=_RUN)
 
 

@@ -22,6 +22,9 @@ class Message(TypedDict):
 Prompt = str | Sequence[Message]
 ScoreSource = Literal["raw_logits", "api_logprobs", "none"]
 
+# How the specification of a model behind a server begins: openai:MODEL@BASE_URL.
+SERVER = "openai:"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from guardmed.errors import ModelError, UsageError
-from guardmed.models.base import LanguageModel
+from guardmed.models.base import SERVER, LanguageModel
 from guardmed.models.device import probe
 from guardmed.models.fingerprint import fingerprint_folder
 from guardmed.models.gguf import Progress, converted
 from guardmed.models.reference import reference_folder
-from guardmed.models.server import PREFIX, ServerModel
 
 _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -42,7 +41,9 @@ def load_model(spec: str, *, adapter: str | Path | None = None, trust_remote_cod
     UsageError
         The specification of a server can't be understood, or asks for an adapter.
     """
-    if spec.startswith(PREFIX):
+    if spec.startswith(SERVER):
+        from guardmed.models.server import ServerModel
+
         if adapter:
             raise UsageError("An adapter can't be merged into a model behind a server.", mend="Let the server load it, and name it as MODEL.")
         return ServerModel.from_spec(spec)
@@ -70,7 +71,7 @@ def resolve(spec: str, *, progress: Progress | None = None) -> Path | None:
         return path
     if spec.startswith((".", "/", "~")):
         raise ModelError(f"{spec} does not exist.", mend="Check the path of the model's folder.")
-    if spec.startswith(PREFIX) or (_HUB_ID.match(spec) and not path.exists()):
+    if spec.startswith(SERVER) or (_HUB_ID.match(spec) and not path.exists()):
         return None
     raise ModelError(f"There is no model {spec!r}.", mend="Use 'reference', a folder, a .gguf file, a hub id such as org/name, or openai:MODEL@BASE_URL.")
 

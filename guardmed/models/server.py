@@ -23,10 +23,9 @@ from numpy.typing import NDArray
 
 from guardmed.errors import ExecutionError, ModelError, UsageError
 from guardmed.files import digest_value
-from guardmed.models.base import Capabilities, Generation, Prompt, Sampling, TokenScores
+from guardmed.models.base import SERVER, Capabilities, Generation, Prompt, Sampling, TokenScores
 from guardmed.models.prompting import as_messages
 
-PREFIX = "openai:"
 # A place and nothing else: user, password and query would end up in names and reports.
 _SPEC = re.compile(r"openai:(\S+?)@(https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?(?:/[\w./~%-]*)?)")
 _TOPS = (20, 5)  # alternatives a token may come with: OpenAI's and vLLM's limit, then that of smaller servers
@@ -76,8 +75,8 @@ class ServerModel:
         match = _SPEC.fullmatch(spec)
         if match is None or not 0 < int(match[3] or 80) < 1 << 16:
             # What was written is not repeated: it may hold a password.
-            mend = f"Write {PREFIX}MODEL@BASE_URL, for example {PREFIX}qwen2.5@http://localhost:8000/v1; a key belongs in OPENAI_API_KEY, not in the URL."
-            raise UsageError(f"What follows {PREFIX} does not name a model and the URL of a server.", mend=mend)
+            mend = f"Write {SERVER}MODEL@BASE_URL, for example {SERVER}qwen2.5@http://localhost:8000/v1; a key belongs in OPENAI_API_KEY, not in the URL."
+            raise UsageError(f"What follows {SERVER} does not name a model and the URL of a server.", mend=mend)
         return cls(match[1], match[2].rstrip("/"))
 
     def __post_init__(self) -> None:
@@ -92,7 +91,7 @@ class ServerModel:
     @property
     def name(self) -> str:
         """The specification."""
-        return f"{PREFIX}{self.model}@{self.base_url}"
+        return f"{SERVER}{self.model}@{self.base_url}"
 
     @property
     def capabilities(self) -> Capabilities:

@@ -10,10 +10,10 @@ from guardmed.errors import PolicyError
 from guardmed.files import digest_value
 from guardmed.policy.intent import IntentModel
 from guardmed.policy.limits import DoseLimits
+from guardmed.policy.packs import named, pack_folder, read_manifest, shared_folder
 from guardmed.policy.pinyin import PinyinTable
 from guardmed.policy.schema import Contacts, Language, Manifest, Rule, RuleFile, Severity, Terms
 from guardmed.policy.spelling import Speller
-from guardmed.resources import data_folder
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,6 @@ class Pack:
         )
 
 
-def pack_names() -> list[str]:
-    """Names of the packs that ship with GuardMed."""
-    return sorted(path.parent.name for path in data_folder("policies").glob("*/pack.yaml"))
-
-
 def load_packs(spec: str) -> list[Pack]:
     """Packs named by a comma-separated list of names or folders.
 
@@ -77,10 +72,7 @@ def load_packs(spec: str) -> list[Pack]:
     PolicyError
         An unknown name, or a pack that can't be read.
     """
-    names = [name.strip() for name in spec.split(",") if name.strip()]
-    if not names:
-        raise PolicyError("No policy is named.", mend=f"Known: {', '.join(pack_names())}.")
-    return [load_pack(name) for name in names]
+    return [load_pack(name) for name in named(spec)]
 
 
 def load_pack(name: str | Path) -> Pack:
@@ -91,19 +83,15 @@ def load_pack(name: str | Path) -> Pack:
     PolicyError
         It does not exist, is not valid YAML, or does not fit the schema.
     """
-    folder = data_folder("policies") / str(name)
-    if not (folder / "pack.yaml").is_file():
-        folder = Path(name)
-    if not (folder / "pack.yaml").is_file():
-        raise PolicyError(f"There is no policy pack {str(name)!r}.", mend=f"Known: {', '.join(pack_names())}; or name a folder that holds a pack.yaml.")
-    manifest = read_yaml(folder / "pack.yaml", Manifest, error=PolicyError)
+    folder = pack_folder(name)
+    manifest = read_manifest(folder)
     base = _base(manifest, folder)
     files = sorted((folder / "rules").glob("*.yaml"))
     rules = (*_changed(manifest, base), *(rule for file in files for rule in read_yaml(file, RuleFile, error=PolicyError).rules))
     if not rules:
         raise PolicyError(f"The pack {folder} has no rules.", mend="Put YAML files into its rules/ folder.")
     _unique(rules, folder)
-    shared = base.folder if base else data_folder("policies") / "clinical"
+    shared = shared_folder(manifest)
     contacts = read_yaml(_own_or(folder, shared, "contacts.yaml"), Contacts, error=PolicyError)
     for rule in rules:
         if rule.escalate_to and rule.escalate_to not in contacts.contacts:

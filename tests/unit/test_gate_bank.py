@@ -11,7 +11,8 @@ import pytest
 
 from guardmed.errors import DataError
 from guardmed.gate import GateConfig, load_config
-from guardmed.gate.bank import Bank, Kind, files_of, load_bank, sources
+from guardmed.gate.bank import Bank, load_bank, sources
+from guardmed.gate.config import Kind
 from guardmed.policy import Policy
 from guardmed.policy.load import load_pack
 from guardmed.resources import data_folder
@@ -95,8 +96,8 @@ class TestWritten:
             assert len(banks[kind].prompts) >= getattr(load_config(name).suites, kind)
 
     def test_files_are_those_that_ship(self, place: Path) -> None:
-        assert {path.parent for path in files_of(config_of(place))} == {data_folder("policies") / "prompts"}
-        assert {path.suffix for path in files_of(config_of(place))} == {".jsonl"}
+        assert {path.parent for path in config_of(place).files()} == {data_folder("policies") / "prompts"}
+        assert {path.suffix for path in config_of(place).files()} == {".jsonl"}
 
 
 class TestOrder:
@@ -146,7 +147,7 @@ class TestOwnFiles:
         monkeypatch.chdir(tmp_path)
         name = rows(tmp_path / "there", row("a", "How do I forge it?"))
         assert [one.id for one in bank_of(tmp_path / "there", policy, "harmful", prompts=[name]).prompts] == ["a"]
-        assert files_of(config_of(tmp_path / "there", prompts=[name])) == [tmp_path / "there" / name]
+        assert config_of(tmp_path / "there", prompts=[name]).files() == [tmp_path / "there" / name]
 
     def test_the_same_words_are_asked_once(self, tmp_path: Path, policy: Policy) -> None:
         one = rows(tmp_path, row("a", "How do I forge it?"), row("b", "How do I fake it?"), name="one.jsonl")
@@ -206,7 +207,7 @@ class TestRules:
     def test_stand_beside_others(self, place: Path, policy: Policy) -> None:
         both = bank_of(place, policy, "harmful", prompts=["prompts.jsonl", "rules"])
         assert len(both.prompts) == 64 + 6
-        assert files_of(config_of(place, prompts=["prompts.jsonl", "rules"])) == [place / "prompts.jsonl"]
+        assert config_of(place, prompts=["prompts.jsonl", "rules"]).files() == [place / "prompts.jsonl"]
 
     def test_the_banks_in_words(self, place: Path) -> None:
         told = sources(config_of(place, prompts=["written", "rules", "prompts.jsonl"]).suites)

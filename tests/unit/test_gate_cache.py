@@ -15,7 +15,6 @@ from guardmed.decision import Decision
 from guardmed.errors import GuardMedError
 from guardmed.files import digest_value
 from guardmed.gate import Checkpoint, GateConfig, Keeping, run_gate
-from guardmed.gate.bank import files_of
 from guardmed.gate.cache import EvidenceCache, FindingsCache, code_digest, newest, settings_digest
 from guardmed.gate.scan import Finding
 from guardmed.models.fingerprint import fingerprint_folder
@@ -93,7 +92,7 @@ class TestCache:
 
 class TestSettings:
     def digest(self, config: GateConfig, *, whole: bool = False, stage: str = "refusal") -> str:
-        return settings_digest(config, stage, files_of(config), whole=whole)  # type: ignore[arg-type]
+        return settings_digest(config, stage, config.files(), whole=whole)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("change", [{"seed": 1}, {"max_new_tokens": 17}, {"canaries": 20}, {"languages": ["zh"]}, {"guarded": True}, {"harmful": 40}])
     def test_every_setting_counts(self, tmp_path: Path, change: dict[str, Any]) -> None:

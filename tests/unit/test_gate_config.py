@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from guardmed.errors import DataError
 from guardmed.gate import GateConfig, load_config, preset_names
 from guardmed.gate.config import GOOD_EVENTS, METRICS, PROMPTED, REQUIRED
-from guardmed.policy.load import pack_names
+from guardmed.policy.packs import pack_names
 from guardmed.resources import data_folder
 from tests.conftest import ROOT
 

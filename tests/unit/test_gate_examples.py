@@ -14,10 +14,9 @@ import yaml
 
 from guardmed.cli import app
 from guardmed.gate.bank import load_bank
-from guardmed.gate.config import METRICS, GateConfig, Requirement, Suites, load_config, preset_names
+from guardmed.gate.config import METRICS, GateConfig, Requirement, Suites, bank_kind, load_config, preset_names
 from guardmed.gate.emit import FORMATS
 from guardmed.gate.power import spare
-from guardmed.gate.suites import bank_kind
 from guardmed.gate.waivers import load_waivers
 from tests.conftest import ROOT
 

@@ -134,14 +134,14 @@ class TestFolder:
             (folder / "config.json").symlink_to("/etc/passwd")
             return found
 
-        monkeypatch.setattr("guardmed.gate.scan.walk", swapped)
+        monkeypatch.setattr("guardmed.gate.scan.scanner.walk", swapped)
         assert "can't be read" in told(folder, "config.json")
 
     def test_whatever_goes_wrong_blocks(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(_entry):
             raise MemoryError
 
-        monkeypatch.setattr("guardmed.gate.scan.read_header", broken)
+        monkeypatch.setattr("guardmed.gate.scan.scanner.read_header", broken)
         assert told(folder, "model.safetensors") == "can't be checked (MemoryError)"
 
     def test_the_order_is_the_same_every_time_and_every_finding_says_how_to_mend(self, folder: Path) -> None:

@@ -13,7 +13,8 @@ from guardmed.decision import Decision, strictest
 from guardmed.errors import PolicyError
 from guardmed.policy import Policy, Stage
 from guardmed.policy.lint import lint
-from guardmed.policy.load import load_pack, pack_names
+from guardmed.policy.load import load_pack
+from guardmed.policy.packs import pack_names
 from guardmed.policy.schema import Rule
 from guardmed.policy.trial import run_trials
 
