@@ -132,34 +132,55 @@ def language(text: str) -> str:
     return "zh" if chinese * 2 / 3 > latin else "en"
 
 
+# A full stop after these ends nothing.
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|vs|cf|etc|approx|dr|mr|mrs|ms|prof|st|no|fig|vol|al|dept|inc|ltd|dx|hx|rx|tx|sx|pt"
-    r"|b\.i\.d|t\.i\.d|q\.i\.d|q\.d|p\.o|p\.r\.n|i\.v|i\.m|s\.c|a\.m|p\.m|o\.d|b\.d|t\.d\.s|q\.d\.s|u\.s|ph\.d|m\.d|min|max|wt|ht|tab|cap|inj)"
-    r"|\b[A-Z])$",
+    r"\b(?:e\.g|i\.e|vs|cf|approx|ca|viz|resp|incl|dr|mr|mrs|ms|prof|st|figs?|vol|dept|refs?|dx|hx|rx|tx|sx|pt|pts|tab|tabs|cap|caps|inj|wt|ht|min|max|hrs?|wks?|yrs?)$",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?。！？；;…\n]+[\"'”’)\]）】』」]*")
+# After these it does where a capital or a Chinese character follows: "twice b.i.d. Take it with food."
+_MAY_END = re.compile(
+    r"\b(?:etc|al|inc|ltd|b\.i\.d|t\.i\.d|q\.i\.d|q\.d|q\.o\.d|q\.h\.s|h\.s|p\.o|p\.r\.n|i\.v|i\.m|s\.c|p\.c|a\.c|a\.m|p\.m|o\.d|b\.d|t\.d\.s|q\.d\.s)$"
+    r"|\d ?(?:min|hrs?|wks?|yrs?)$",
+    re.IGNORECASE,
+)
+# After these only where the next word is one that opens sentences: "the U.S. It is", not "the U.S. Army".
+_TITLE = re.compile(r"\b(?:u\.s|u\.k|e\.u|ph\.d|m\.d)$", re.IGNORECASE)
+_OPENS = re.compile(r"\s*(?:A|An|And|As|But|Do|For|He|However|If|In|It|Its|Most|She|Some|Take|That|The|There|These|They|This|We|When|You|Your)\b")
+_NUMBERED = re.compile(r"\bnos?$", re.IGNORECASE)
+# A capital is the initial of a name, but not where it tells a kind: "vitamin D.", "hepatitis B or C."
+_CAPITAL = re.compile(r"(?:^|[^\w.])(?:(?P<kind>(?:[A-Z] )?\w+) )?[A-Z]$")
+_KINDS = re.compile(
+    r"(?:vitamins?|hepatitis|type|group|grade|class|stage|factor|category|influenza|option|answer|choice|part|plan|phase|level|schedule|test|protein|coenzyme"
+    r"|streptococc\w+|immunoglobulin|troponin|drug|treatment|regimen|patient|case|arm|cohort|study|trial|table|figure|appendix|is|are|was|and|or|than|not)$",
+    re.IGNORECASE,
+)
+_INITIAL = re.compile(r"[A-Z]\.")
+_SENTENCE_END = re.compile(r"[.!?。｡！？；;…\n]+[\"'”’)\]）】』」]*(?:\[\d{1,3}(?:[,，–-] ?\d{1,3}){0,9}\])*")
+_INK = re.compile(r"\S")
+_WORD_CHARACTER = re.compile(r"\w")
 _CLAUSE_END = re.compile(
     r"[,，、:：](?![0-9])|\s[-–—]\s|——|"
     r"\b(?:and|but|or|because|although|though|however|while|whereas|so that|unless|since)\b|(?:但是|但|然而|因为|所以|而且|并且|虽然|不过|如果)",
     re.IGNORECASE,
 )
-_LIST_MARK = re.compile(r"\s*(?:[-*•·]|\(?\d{1,2}[.)、]|[一二三四五六七八九十]、)\s*")
+_LIST_MARK = re.compile(r"\(?(?:\d{1,2}|[A-Za-z])\.")
 
 
 def sentences(text: str) -> list[Span]:
     """Split into sentences, without surrounding white space.
 
-    Full stops inside numbers ("3.5 mg"), after abbreviations ("b.i.d.", "No. 5", "Dr.") and after
-    list marks ("2.") end nothing; a line break always does.
+    Full stops inside numbers ("3.5 mg"), after abbreviations ("b.i.d.", "No. 5", "Dr."), after the
+    initials of names and after list marks ("2.") end nothing; a line break always does. Numbers of
+    references ("[1]") stay with the sentence before them. The time is linear in the length.
     """
     spans: list[Span] = []
-    start = 0
+    start, ink = 0, _first_ink(text, 0)
     for match in _SENTENCE_END.finditer(text):
-        if match.end() < start or not _ends_sentence(text, start, match):
+        if match.end() < start or not _ends_sentence(text, start, ink, match):
             continue
         spans.append(Span(start, match.end()))
         start = match.end()
+        ink = ink if ink >= start else _first_ink(text, start)
     spans.append(Span(start, len(text)))
     return list(_stripped(text, spans))
 
@@ -167,22 +188,31 @@ def sentences(text: str) -> list[Span]:
 def clauses(text: str, sentence: Span | None = None) -> list[Span]:
     """Split a sentence (the whole text by default) at commas, colons, dashes and conjunctions.
 
-    A piece without a single word or character of its own stays with its neighbour.
+    A piece without a single word or character of its own stays with its neighbour. The time is
+    linear in the length.
     """
     whole = sentence or Span(0, len(text))
     spans: list[Span] = []
     start = whole.start
+    word = _WORD_CHARACTER.search(text, start, whole.end)
+    last = next((index for index in range(whole.end - 1, start - 1, -1) if text[index].isalnum() or text[index] == "_"), -1)
     for match in _CLAUSE_END.finditer(text, whole.start, whole.end):
         # A conjunction opens the next clause, a mark closes this one.
         cut = match.start() if match.group()[0].isalpha() else match.end()
-        if cut > start and re.search(r"\w", text[start:cut]) and re.search(r"\w", text[cut : whole.end]):
+        if cut > start and word is not None and word.start() < cut <= last:
             spans.append(Span(start, cut))
             start = cut
+            word = _WORD_CHARACTER.search(text, start, whole.end)
     spans.append(Span(start, whole.end))
     return list(_stripped(text, spans))
 
 
-def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
+def _first_ink(text: str, start: int) -> int:
+    found = _INK.search(text, start)
+    return found.start() if found else len(text)
+
+
+def _ends_sentence(text: str, start: int, ink: int, match: re.Match[str]) -> bool:
     mark = match.group()
     if "\n" in mark:
         return True
@@ -191,10 +221,29 @@ def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
     after = text[match.end() : match.end() + 1]
     if after and not after.isspace() and not _CJK.match(after):
         return False
-    before = text[start : match.start()]
-    if _ABBREVIATION.search(before[-8:]) and text[match.end() :].strip():
+    # Enough for the longest abbreviation, and for the word before a capital.
+    before = text[max(start, match.start() - 24) : match.start()]
+    follows = _first_ink(text, match.end())
+    if _LIST_MARK.fullmatch(text, ink, match.end()):
         return False
-    return _LIST_MARK.fullmatch(text[start : match.end()]) is None
+    return follows == len(text) or not _abbreviated(text, before, follows)
+
+
+def _abbreviated(text: str, before: str, follows: int) -> bool:
+    """Whether the full stop after ``before`` belongs to an abbreviation; ``follows`` is what comes after it."""
+    opens = text[follows].isupper() or _CJK.match(text, follows) is not None
+    if _MAY_END.search(before):
+        return not opens
+    if _NUMBERED.search(before):
+        return text[follows].isdigit() or text[follows] == "#"
+    if _TITLE.search(before):
+        return _OPENS.match(text, follows) is None
+    capital = _CAPITAL.search(before)
+    if capital is not None:
+        word = capital["kind"] or ""
+        tells_kind = _KINDS.search(word) is not None or (before.endswith("I") and word.islower())
+        return not (opens and tells_kind) or _INITIAL.match(text, follows) is not None
+    return _ABBREVIATION.search(before) is not None
 
 
 def _stripped(text: str, spans: list[Span]) -> Iterator[Span]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from guardmed.claims.consistency import consistency
-from guardmed.claims.fuse import Verdict, fuse, verdict
+from guardmed.claims.consistency import consistency, standing
+from guardmed.claims.fuse import DEFAULT_WEIGHTS, Verdict, fuse, shipped, verdict
+from guardmed.claims.kinds import ClaimKind, claim_kind
+from guardmed.claims.likelihood import likelihood
 from guardmed.claims.p_true import p_true
 from guardmed.claims.split import Claim, split_claims
 from guardmed.claims.token import token_score
@@ -14,7 +17,11 @@ from guardmed.models.base import LanguageModel, Prompt, TokenScores
 from guardmed.models.prompting import last_question
 from guardmed.text import Span
 
-CHECKS = ("token", "p_true", "consistency")
+if TYPE_CHECKING:
+    from guardmed.claims.nli import Nli
+
+CHECKS = ("token", "p_true", "consistency", "likelihood", "nli")
+_OF_SAMPLES = ("consistency", "standing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,9 @@ class CheckedClaim:
         0 to 1; 0.5 where nothing could be measured.
     verdict : {"supported", "uncertain", "unsupported"}
     scores : dict of str to float
-        Each score that could be had.
+        Each score that could be had, 0 to 1, higher for better supported: ``token``, ``p_true``,
+        ``consistency``, ``standing``, ``likelihood``, ``nli``.
+    kind : {"fact", "hedged", "question", "advice", "other"}
     """
 
     text: str
@@ -39,6 +48,7 @@ class CheckedClaim:
     support: float
     verdict: Verdict
     scores: dict[str, float]
+    kind: ClaimKind = "fact"
 
 
 def check_claims(
@@ -51,7 +61,9 @@ def check_claims(
     samples: Sequence[str] = (),
     state: object | None = None,
     checks: Sequence[str] = CHECKS,
+    nli: Nli | None = None,
     calibrate: Callable[[float], float] | None = None,
+    judge: Callable[[float | None], Verdict] | None = None,
 ) -> list[CheckedClaim]:
     """Score, fuse and judge claims.
 
@@ -70,26 +82,57 @@ def check_claims(
         Of the generation that gave the answer.
     checks : sequence of str
         Which of :data:`CHECKS` to use.
+    nli : Nli, optional
+        Tells whether a claim follows from a sample.
     calibrate : callable, optional
         From fused support to a probability.
+    judge : callable, optional
+        From fused support, before ``calibrate`` and ``None`` where nothing could be measured, to a verdict; the
+        usual bands of what is calibrated if not given.
     """
-    believed: Sequence[float | None] = [None] * len(claims)
-    if model is not None and "p_true" in checks and model.capabilities.logprobs:
-        believed = p_true(model, prompt, answer, [claim.text for claim in claims], state=state)
+    texts = [claim.statement for claim in claims]
     question = last_question(prompt) if prompt is not None else ""
-    out = []
-    for claim, belief in zip(claims, believed, strict=True):
-        scores = {
-            "token": token_score(tokens, claim.span) if tokens is not None and "token" in checks else None,
-            "p_true": belief,
-            "consistency": consistency(claim.text, samples, context=question) if "consistency" in checks else None,
-        }
-        support = fuse(scores)
-        if support is not None and calibrate is not None:
-            support = calibrate(support)
-        found = {name: value for name, value in scores.items() if value is not None}
-        out.append(CheckedClaim(claim.text, claim.span.start, claim.span.end, 0.5 if support is None else support, verdict(support), found))
-    return out
+    found: dict[str, Sequence[float | None]] = {}
+    if tokens is not None and "token" in checks:
+        found["token"] = [token_score(tokens, claim.span) for claim in claims]
+    if model is not None and "p_true" in checks and model.capabilities.logprobs:
+        found["p_true"] = p_true(model, prompt, answer, texts, state=state)
+    if samples and "consistency" in checks:
+        found["consistency"] = consistency(texts, samples, context=question)
+        found["standing"] = [standing(found["consistency"])] * len(claims)
+    if samples and model is not None and "likelihood" in checks:
+        found["likelihood"] = likelihood(model, texts, samples, question=question)
+    if samples and nli is not None and "nli" in checks:
+        from guardmed.claims.nli import nli_score
+
+        found["nli"] = nli_score(texts, samples, nli, question)
+    return [_checked(claim, {name: values[place] for name, values in found.items()}, calibrate, judge) for place, claim in enumerate(claims)]
+
+
+def _checked(
+    claim: Claim, scores: Mapping[str, float | None], calibrate: Callable[[float], float] | None, judge: Callable[[float | None], Verdict] | None
+) -> CheckedClaim:
+    fused = fuse(scores)
+    support = calibrate(fused) if fused is not None and calibrate is not None else fused
+    said = judge(fused) if judge is not None else verdict(support)
+    present = {name: value for name, value in scores.items() if value is not None}
+    return CheckedClaim(claim.text, claim.span.start, claim.span.end, 0.5 if support is None else support, said, present, claim.kind)
+
+
+def support_source(checks: Sequence[str], *, model: str = "", nli: str = "") -> str:
+    """What the fused support of these checks is made of, and of whose scores: thresholds for another mean nothing.
+
+    Parameters
+    ----------
+    checks : sequence of str
+        Of :data:`CHECKS`.
+    model, nli : str
+        Fingerprints. What samples alone say is the same whoever reads them.
+    """
+    scores = {name for check in checks for name in (_OF_SAMPLES if check == "consistency" else (check,))}
+    fused = next((one.scores for one in shipped() if scores >= set(one.scores)), tuple(sorted(scores & set(DEFAULT_WEIGHTS))))
+    readers = [*([model] if set(fused) - {*_OF_SAMPLES, "nli"} else []), *([nli] if "nli" in fused else [])]
+    return f"claim_support: {', '.join(fused)}" + (f" of {' and '.join(readers)}" if readers else "")
 
 
 def locate_claims(texts: Sequence[str], answer: str | None) -> list[Claim]:
@@ -99,9 +142,9 @@ def locate_claims(texts: Sequence[str], answer: str | None) -> list[Claim]:
     for text in texts:
         start = answer.find(text, at) if answer else -1
         if start < 0:
-            claims.append(Claim(text, Span(0, len(text))))
+            claims.append(Claim(text, Span(0, len(text)), claim_kind(text)))
         else:
-            claims.append(Claim(text, Span(start, start + len(text))))
+            claims.append(Claim(text, Span(start, start + len(text)), claim_kind(text)))
             at = start
     return claims
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from guardmed.text import normalise, sentences
 
@@ -23,47 +24,72 @@ _WITHOUT_CONTENT = (
 _STOP = frozenset(_WITHOUT_CONTENT.split())
 
 
-def consistency(claim: str, samples: Sequence[str], *, context: str = "") -> float | None:
-    """How far samples say the same as a claim, in 0 to 1; ``None`` without samples.
+@dataclass(frozen=True)
+class _Sample:
+    """The words of a sample, and of each of its sentences."""
 
-    The mean over samples of the weighted share of the claim's content words that the best matching
+    words: frozenset[str]
+    sentences: tuple[tuple[str, frozenset[str]], ...]
+
+
+def consistency(claims: Sequence[str], samples: Sequence[str], *, context: str = "") -> list[float | None]:
+    """How far samples say the same as each claim, in 0 to 1; ``None`` without samples.
+
+    The mean over samples of the weighted share of a claim's content words that the best matching
     part of a sample holds. Rare words and numbers weigh more, words of the question nothing; a
     number or a negation that the sample contradicts halves its vote.
 
     Parameters
     ----------
-    claim : str
+    claims : sequence of str
     samples : sequence of str
     context : str
         The question, whose words every answer repeats.
     """
     if not samples:
-        return None
+        return [None] * len(claims)
+    read = [_read(sample) for sample in samples]
+    seen: Counter[str] = Counter(word for sample in read for word in sample.words)
     given = set(_words(context))
+    return [_consistency(claim, read, seen, given) for claim in claims]
+
+
+def standing(consistencies: Sequence[float | None]) -> float | None:
+    """How far samples agree with an answer as a whole: the mean over its claims, ``None`` where there are not two.
+
+    Who makes up one thing about a person or a drug mostly makes up the next, so that an answer's
+    other claims say something of each of them.
+    """
+    found = [value for value in consistencies if value is not None]
+    return sum(found) / len(found) if len(found) > 1 else None
+
+
+def _consistency(claim: str, samples: Sequence[_Sample], seen: Mapping[str, int], given: set[str]) -> float | None:
     words = [word for word in _words(claim) if word not in given] or _words(claim)
     if not words:
         return None
-    bags = [set(_words(sample)) for sample in samples]
-    seen: Counter[str] = Counter(word for bag in bags for word in bag)
-    weights = {word: (2.0 if word[0].isdigit() else 1.0) * math.log(1 + (len(samples) + 1) / (seen[word] + 0.5)) for word in set(words)}
+    weights = {word: (2.0 if word[0].isdigit() else 1.0) * math.log(1 + (len(samples) + 1) / (seen.get(word, 0) + 0.5)) for word in set(words)}
     total = sum(weights.values())
-    votes = [_vote(claim, weights, total, sample, bag) for sample, bag in zip(samples, bags, strict=True)]
-    return sum(votes) / len(votes)
+    denies = _NEGATION.search(claim) is not None
+    return sum(_vote(denies, weights, total, sample) for sample in samples) / len(samples)
 
 
-def _vote(claim: str, weights: dict[str, float], total: float, sample: str, bag: set[str]) -> float:
-    shared = sum(weight for word, weight in weights.items() if word in bag) / total
+def _vote(denies: bool, weights: Mapping[str, float], total: float, sample: _Sample) -> float:
+    shared = sum(weight for word, weight in weights.items() if word in sample.words) / total
     best, best_text = 0.0, ""
-    for span in sentences(sample):
-        text = span.of(sample)
-        here = set(_words(text))
+    for text, here in sample.sentences:
         overlap = sum(weight for word, weight in weights.items() if word in here) / total
         if overlap > best:
             best, best_text = overlap, text
     vote = (shared + best) / 2
-    if best > 0.5 and (_NEGATION.search(claim) is None) != (_NEGATION.search(best_text) is None):
+    if best > 0.5 and denies != (_NEGATION.search(best_text) is not None):
         vote /= 2
     return vote
+
+
+def _read(sample: str) -> _Sample:
+    parts = tuple((text, frozenset(_words(text))) for span in sentences(sample) if (text := span.of(sample)))
+    return _Sample(frozenset(word for _, words in parts for word in words), parts)
 
 
 def _words(text: str) -> list[str]:

@@ -15,6 +15,7 @@ def ask(
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
     policy: Annotated[str, typer.Option(help="Policy packs, comma-separated.")] = "clinical",
     calibration: Annotated[Path | None, typer.Option(help="Claim-support calibration of this model.")] = None,
+    thresholds: Annotated[Path | None, typer.Option(help="Thresholds of guardmed calibrate --claims: what is under them is cut.")] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the answer.")] = 128,
     samples: Annotated[int, typer.Option(min=0, max=50, help="Answers drawn to check consistency; 0 draws none.")] = 0,
     stream: Annotated[bool, typer.Option(help="Print sentences as they pass the policy.")] = False,
@@ -35,8 +36,8 @@ def ask(
     with loading(model) as report:
         loaded = load_model(model, adapter=adapter, trust_remote_code=trust_remote_code, progress=report)
     checks = ("token", "p_true", "consistency") if samples else ("token", "p_true")
-    settings = GuardSettings(checks=checks, samples=max(2, samples))
-    guarded = GuardedModel(loaded, policy=compiled, calibration=calibration, settings=settings)
+    settings = GuardSettings(checks=checks, samples=max(2, samples), on_unsupported="cut" if thresholds is not None else "caveat")
+    guarded = GuardedModel(loaded, policy=compiled, calibration=calibration, thresholds=thresholds, settings=settings)
     if stream:
         for piece in guarded.stream(text, max_new_tokens=max_new_tokens):
             typer.echo(piece, nl=False)

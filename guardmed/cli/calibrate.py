@@ -19,6 +19,9 @@ def calibrate(
     records: Annotated[str | None, typer.Option(help="Records with probs and label, or score and correct; or .npz with predictions and ground_truth.")] = None,
     model: Annotated[str | None, typer.Option(help="Score this model itself instead.")] = None,
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
+    claims: Annotated[str | None, typer.Option(help="Claims with labels (and samples): thresholds for whole answers, instead of a map of scores.")] = None,
+    alpha: Annotated[float, typer.Option(min=0.001, max=0.999, help="For --claims: largest share of answers that may keep a false claim.")] = 0.1,
+    nli: Annotated[str | None, typer.Option(help="For --claims: a model that tells whether one text follows from another.")] = None,
     entities: Annotated[str | None, typer.Option(help="OpenMed's entity predictions with `correct`, instead of records.")] = None,
     items: Annotated[
         str | None, typer.Option(help="Question set for --model, a file or hub:NAME (docs/question-sets.md); the written clinical sets by default.")
@@ -48,8 +51,15 @@ def calibrate(
     from guardmed.cli.show import show_calibration
     from guardmed.errors import UsageError
 
+    if claims is not None:
+        from guardmed.cli.thresholds import take_thresholds
+
+        if records is not None or entities is not None:
+            raise UsageError("--claims is a source of its own.", mend="Leave --records and --entities out.")
+        take_thresholds(claims, out=out, alpha=alpha, holdout=holdout, model=model, adapter=adapter, nli=nli)
+        return
     if sum(given is not None for given in (records, model, entities)) != 1:
-        raise UsageError("Give either --records or --model or --entities, and one only.", mend="See guardmed calibrate --help.")
+        raise UsageError("Give either --records or --model or --entities or --claims, and one only.", mend="See guardmed calibrate --help.")
     if thresholds is not None and entities is None:
         raise UsageError("--thresholds are made of --entities.", mend="Give OpenMed's predictions.")
     if method not in (None, "auto", *METHODS):

@@ -99,9 +99,13 @@ def claims(
     out: Out = "-",
     model: Annotated[str, typer.Option(help="A model that scores the claims, or none to use the samples alone.")] = "none",
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
+    nli: Annotated[str | None, typer.Option(help="A model that tells whether a claim follows from a sample: a folder or a hub id.")] = None,
+    thresholds: Annotated[Path | None, typer.Option(help="Thresholds of guardmed calibrate --claims, for the verdicts.")] = None,
 ) -> None:
     """Say for each claim how far it is supported: by samples, and by a model's own belief."""
     from guardmed.claims import check_claims, locate_claims, split_claims
+    from guardmed.claims.conformal import load_thresholds
+    from guardmed.claims.nli import load_nli
     from guardmed.cli.console import loading
     from guardmed.errors import DataError
     from guardmed.records import Record
@@ -111,7 +115,10 @@ def claims(
         claims: list[str] | None = None
         answer: str | None = None
         samples: tuple[str, ...] = ()
+        group: str | None = None
 
+    bands = load_thresholds(thresholds) if thresholds is not None else None
+    entailment = load_nli(nli) if nli is not None else None
     loaded = None
     if model != "none":
         from guardmed.models import load_model
@@ -126,11 +133,21 @@ def claims(
         answer = record.answer if record.answer is not None else " ".join(record.claims or [])
         question = record.question.strip() or None
         tokens = loaded.score([question], [answer])[0] if loaded is not None and question and record.answer is not None else None
-        checked = check_claims(found, model=loaded, prompt=question, answer=answer if question else None, tokens=tokens, samples=record.samples)
+        checked = check_claims(
+            found,
+            model=loaded,
+            prompt=question,
+            answer=answer if question else None,
+            tokens=tokens,
+            samples=record.samples,
+            nli=entailment,
+            judge=bands.band(record.group).verdict if bands is not None else None,
+        )
         return {
             "id": record.id,
             "claims": [
-                {"text": c.text, "start": c.start, "end": c.end, "support": round(c.support, 6), "verdict": c.verdict, "scores": c.scores} for c in checked
+                {"text": c.text, "start": c.start, "end": c.end, "support": round(c.support, 6), "verdict": c.verdict, "scores": c.scores, "kind": c.kind}
+                for c in checked
             ],
         }
 

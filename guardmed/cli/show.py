@@ -38,6 +38,12 @@ def show(
 
         print_report(load_report(file), all_outcomes=True)
         return
+    if kind == "conformal_thresholds":
+        from guardmed.claims.conformal import load_thresholds
+        from guardmed.cli.thresholds import show_thresholds
+
+        show_thresholds(load_thresholds(file), source=str(file))
+        return
     show_calibration(read_artifact(file), source=str(file))
 
 

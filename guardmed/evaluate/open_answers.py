@@ -34,7 +34,7 @@ class Fact:
         """Whether an answer says it: one of its words stands there, or else its own words mostly do."""
         if self.words:
             return any(_stands(one, answer) for one in self.words)
-        return (consistency(self.text, [answer], context=question) or 0.0) >= SUPPORTED_FROM
+        return (consistency([self.text], [answer], context=question)[0] or 0.0) >= SUPPORTED_FROM
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class OpenAnswers:
 
         def supported(against: Sequence[Question]) -> list[int]:
             return [
-                sum((consistency(claim, [other.reference], context=one.text) or 0.0) >= SUPPORTED_FROM for claim in parts)
+                sum((found or 0.0) >= SUPPORTED_FROM for found in consistency(parts, [other.reference], context=one.text))
                 for one, other, parts in zip(questions, against, claims, strict=True)
             ]
 

@@ -12,16 +12,20 @@ from typing import Any, TypeVar, overload
 
 from guardmed.calibration.artifact import Artifact, load_artifact
 from guardmed.calibration.scoring import prompt_digest
-from guardmed.claims import CheckedClaim, check_claims, split_claims
+from guardmed.claims import CheckedClaim, support_source
+from guardmed.claims.conformal import ConformalThresholds, load_thresholds
+from guardmed.claims.nli import load_nli
+from guardmed.claims.outcome import Shaped
 from guardmed.decision import Decision, strictest
 from guardmed.errors import GuardMedError, UsageError
 from guardmed.files import digest_value
+from guardmed.guard.belief import Answer, Belief, confidence
 from guardmed.guard.messages import say
 from guardmed.guard.response import GuardedResponse
 from guardmed.guard.settings import GuardSettings
 from guardmed.models.base import Generation, LanguageModel, Message, Prompt, Sampling
 from guardmed.models.prompting import as_messages
-from guardmed.policy import Backends, Policy, Stage, Verdict, load_policy
+from guardmed.policy import Backends, Policy, RuleHit, Stage, Verdict, load_policy
 from guardmed.policy.phi import Identifier, redact
 from guardmed.policy.similar import SentenceEncoder
 from guardmed.spans import span
@@ -46,6 +50,8 @@ class GuardedModel:
         Packs by name or folder, comma-separated; or a compiled policy.
     calibration : str, Path or Artifact, optional
         A claim-support calibration of this very model.
+    thresholds : str, Path or ConformalThresholds, optional
+        Support from which a claim counts as supported, with a guarantee for whole answers.
     settings : GuardSettings, optional
 
     Raises
@@ -60,6 +66,7 @@ class GuardedModel:
         *,
         policy: str | Policy = "clinical",
         calibration: str | Path | Artifact | None = None,
+        thresholds: str | Path | ConformalThresholds | None = None,
         settings: GuardSettings | None = None,
     ) -> None:
         self.model = model
@@ -68,12 +75,22 @@ class GuardedModel:
         self.calibration = load_artifact(Path(calibration)) if isinstance(calibration, (str, Path)) else calibration
         if self.calibration is not None:
             self.calibration.check(fingerprint=model.fingerprint, score_source="claim_support", prompt_digest=prompt_digest("claim_support"))
+        self.thresholds = load_thresholds(Path(thresholds)) if isinstance(thresholds, (str, Path)) else thresholds
+        self._nli = load_nli(self.settings.nli) if self.settings.nli else None
+        if self.thresholds is not None:
+            reader = self._nli.fingerprint if self._nli is not None else ""
+            self.thresholds.check(score_source=support_source(self.settings.checks, model=model.fingerprint, nli=reader))
+
+    @property
+    def _belief(self) -> Belief:
+        return Belief(self.model, self.settings, self.calibration, self.thresholds, self._nli)
 
     @property
     def digest(self) -> str:
         """SHA-256 of policy, settings and calibration: everything that decides beside the model."""
         artifact = self.calibration.model_dump(mode="json") if self.calibration is not None else None
-        return digest_value([self.policy.digest, self.settings.model_dump(mode="json"), artifact])
+        bands = self.thresholds.model_dump(mode="json") if self.thresholds is not None else None
+        return digest_value([self.policy.digest, self.settings.model_dump(mode="json"), artifact, *([bands] if bands else [])])
 
     def _backends(self) -> Backends:
         """What rules may lean on: the guarded model as judge, and the encoder of the settings."""
@@ -201,9 +218,9 @@ class GuardedModel:
         if open_rows:
             try:
                 with span("model", prompts=len(open_rows)):
-                    answers = self._guarded("generate", lambda: self.model.generate([prompts[index] for index in open_rows], sampling))
+                    answers = self._guarded("generate", lambda: self._belief.answers([prompts[index] for index in open_rows], sampling))
                 for (index, asked), answer in zip(open_rows.items(), answers, strict=True):
-                    responses[index] = self._checked_answer(prompts[index], asked, answer[0], sampling)
+                    responses[index] = self._checked_answer(prompts[index], asked, answer, sampling)
             except CheckFailed as error:
                 for index in open_rows:
                     responses[index] = self._failed(prompts[index], str(error))
@@ -224,21 +241,24 @@ class GuardedModel:
             return verdict
         return self._response(verdict.decision, verdict.text, "input", lang, reasons=_reasons(verdict), rules=verdict.hits)
 
-    def _checked_answer(self, prompt: Prompt, asked: Verdict, answer: Generation, sampling: Sampling) -> GuardedResponse:
-        lang = language(_user_text(prompt))
+    def _checked_answer(self, prompt: Prompt, asked: Verdict, answer: Answer, sampling: Sampling) -> GuardedResponse:
+        said, lang = answer.generation.text, language(_user_text(prompt))
         try:
-            verdict = self._policy(answer.text, Stage.OUTPUT)
+            verdict = self._policy(said, Stage.OUTPUT)
             if verdict.decision.stops:
                 return self._response(verdict.decision, verdict.text, "output", lang, reasons=_reasons(verdict), rules=verdict.hits)
             with span("claims") as step:
-                claims = self._guarded("claims", lambda: self._claims(prompt, answer, sampling))
+                claims = self._guarded("claims", lambda: self._belief.claims(prompt, answer, sampling, question=_user_text(prompt), language=lang))
+                shaped = self._guarded("claims", lambda: self._belief.shaped(said, claims, language=lang))
                 step.set(claims=len(claims))
+            if shaped.state in ("marked", "cut"):
+                # What is left is another text, and it is that text that leaves: it is checked as a whole again.
+                verdict = self._policy(shaped.text, Stage.OUTPUT)
+                if verdict.decision.stops:
+                    return self._response(verdict.decision, verdict.text, "output", lang, reasons=_reasons(verdict), rules=verdict.hits)
         except CheckFailed as error:
             return self._failed(prompt, str(error))
-        confidence = min((claim.support for claim in claims if claim.scores), default=None)
-        if verdict.decision is Decision.REDACT:
-            claims = [_masked(claim, answer.text, verdict.identifiers) for claim in claims]
-        return self._decided(asked, verdict, claims, confidence, lang)
+        return self._decided(asked, verdict, shaped, lang)
 
     def _policy(self, text: str, stage: Stage) -> Verdict:
         """What the policy says of a prompt or an answer; ``CheckFailed`` where it can't say."""
@@ -247,40 +267,32 @@ class GuardedModel:
             step.set(decision=verdict.decision.value, rules=[hit.id for hit in verdict.hits], language=verdict.language)
             return verdict
 
-    def _claims(self, prompt: Prompt, answer: Generation, sampling: Sampling) -> list[CheckedClaim]:
-        samples: list[str] = []
-        if "consistency" in self.settings.checks:
-            drawn = replace(sampling, n=self.settings.samples, temperature=sampling.temperature or 1.0, seed=sampling.seed or 0)
-            samples = [sample.text for sample in self.model.generate([prompt], drawn)[0]]
-        artifact = self.calibration
-        return check_claims(
-            split_claims(answer.text, question=_user_text(prompt)),
-            model=self.model,
-            prompt=prompt,
-            answer=answer.text,
-            tokens=answer.scores,
-            samples=samples,
-            state=answer.state,
-            checks=self.settings.checks,
-            calibrate=(lambda support: float(artifact.apply([support])[0])) if artifact is not None else None,
-        )
-
-    def _decided(self, asked: Verdict, verdict: Verdict, claims: list[CheckedClaim], confidence: float | None, lang: str) -> GuardedResponse:
+    def _decided(self, asked: Verdict, verdict: Verdict, shaped: Shaped, lang: str) -> GuardedResponse:
         """Join what the policy says of prompt and answer, and what the claims say."""
-        rules = (*asked.hits, *verdict.hits)
+        rules, sure = (*asked.hits, *verdict.hits), confidence(shaped.kept)
         decision, reasons = strictest([asked.decision, verdict.decision]), (*_reasons(asked), *_reasons(verdict))
-        text = "\n\n".join([verdict.text, *self.policy.cautions(asked)])
+        if shaped.state == "nothing left":
+            return self._abstained("too little of the answer could be supported", reasons, rules, confidence(shaped.removed), lang)
+        if sure is not None and sure < self.settings.abstain_below:
+            return self._abstained(f"confidence {sure:.2f} is under {self.settings.abstain_below:.2f}", reasons, rules, sure, lang)
+        text, notes = "\n\n".join([verdict.text, *self.policy.cautions(asked)]), []
         stage = "output" if verdict.hits else "input" if asked.hits else "answered"
-        if confidence is not None and confidence < self.settings.abstain_below:
-            reasons = (f"confidence {confidence:.2f} is under {self.settings.abstain_below:.2f}", *reasons)
-            return self._response(Decision.ABSTAIN, say("abstain", lang), "claims", lang, reasons=reasons, rules=rules, confidence=confidence)
-        if confidence is None or confidence < self.settings.caveat_below:
-            measured = "nothing in it could be measured" if confidence is None else f"confidence {confidence:.2f} is under {self.settings.caveat_below:.2f}"
-            reasons = (*reasons, measured)
-            text = f"{text}\n\n{say('caveat', lang)}"
-            if decision < Decision.CAVEAT:
-                decision, stage = Decision.CAVEAT, "claims"
-        return self._response(decision, text, stage, lang, reasons=reasons, rules=rules, claims=tuple(claims), confidence=confidence)
+        if sure is None or sure < self.settings.caveat_below:
+            measured = "nothing in it could be measured" if sure is None else f"confidence {sure:.2f} is under {self.settings.caveat_below:.2f}"
+            notes.append((measured, "caveat"))
+        if shaped.state == "cut":
+            notes.append((f"{len(shaped.removed)} claims without support were left out", "cut"))
+        for reason, message in notes:
+            reasons, text = (*reasons, reason), f"{text}\n\n{say(message, lang)}"
+        if notes and decision < Decision.CAVEAT:
+            decision, stage = Decision.CAVEAT, "claims"
+        claims = shaped.kept
+        if verdict.decision is Decision.REDACT:
+            claims = tuple(_masked(claim, shaped.text, verdict.identifiers) for claim in claims)
+        return self._response(decision, text, stage, lang, reasons=reasons, rules=rules, claims=claims, confidence=sure)
+
+    def _abstained(self, why: str, reasons: tuple[str, ...], rules: tuple[RuleHit, ...], sure: float | None, lang: str) -> GuardedResponse:
+        return self._response(Decision.ABSTAIN, say("abstain", lang), "claims", lang, reasons=(why, *reasons), rules=rules, confidence=sure)
 
     def _response(self, decision: Decision, text: str, stage: Any, lang: str, **rest: Any) -> GuardedResponse:
         calibrated = self.calibration is not None and rest.get("confidence") is not None

@@ -15,6 +15,10 @@ _TEXTS = {
         "en": "Caution: parts of this answer could not be verified. Check them with a doctor or pharmacist before you act on them.",
         "zh": "提醒：以上内容有部分未能核实，请先向医生或药师确认再采取行动。",
     },
+    "cut": {
+        "en": "Statements that could not be supported were left out of this answer. Ask a doctor or pharmacist about them.",
+        "zh": "以上回答已略去缺乏依据的内容，相关问题请咨询医生或药师。",
+    },
     "no_text": {
         "en": "I could not find a question in that. Please describe in words what you would like to know.",
         "zh": "没有看到具体问题，请用文字描述您想了解的内容。",

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from guardmed.records import Frozen
 
-Check = Literal["token", "p_true", "consistency"]
+Check = Literal["token", "p_true", "consistency", "likelihood", "nli"]
+OnUnsupported = Literal["caveat", "mark", "hedge", "cut", "abstain"]
 
 
 class GuardSettings(Frozen):
@@ -17,9 +18,17 @@ class GuardSettings(Frozen):
     Attributes
     ----------
     checks : tuple of str
-        ``token`` costs nothing, ``p_true`` one short batch, ``consistency`` ``samples`` answers.
+        ``token`` costs nothing, ``p_true`` one short batch, ``consistency`` up to ``samples`` answers, ``likelihood`` a
+        reading of each of them, ``nli`` another model's.
     samples : int
-        Answers drawn for ``consistency``.
+        Most answers drawn for checks that compare; drawing ends early where more would hardly change a verdict.
+    nli : str or None
+        A model that tells whether one text follows from another, a folder or a hub id; for the check ``nli``.
+    on_unsupported : {"caveat", "mark", "hedge", "cut", "abstain"}
+        What is done about claims without support: a caution behind the answer; also a mark or a hedge behind each; or
+        they are cut; or nothing is shown where cutting would leave too little.
+    keep_at_least : float
+        For ``cut`` and ``abstain``: share of the claims, and of the text, without which nothing is shown.
     caveat_below, abstain_below : float
         Confidence under which the answer carries a caution, or is not shown at all.
     encoder : str or None
@@ -30,6 +39,9 @@ class GuardSettings(Frozen):
 
     checks: tuple[Check, ...] = ("token", "p_true")
     samples: int = Field(default=5, ge=2, le=50)
+    nli: str | None = None
+    on_unsupported: OnUnsupported = "caveat"
+    keep_at_least: float = Field(default=0.5, ge=0, le=1)
     caveat_below: float = Field(default=0.6, ge=0, le=1)
     abstain_below: float = Field(default=0.2, ge=0, le=1)
     encoder: str | None = None
@@ -39,4 +51,6 @@ class GuardSettings(Frozen):
     def _ordered(self) -> GuardSettings:
         if self.abstain_below > self.caveat_below:
             raise ValueError("abstain_below must not exceed caveat_below")
+        if ("nli" in self.checks) != (self.nli is not None):
+            raise ValueError("the check nli needs a model, and a model for it the check: give both, or neither")
         return self

@@ -79,6 +79,18 @@ class TokenScores:
         Raw natural log-probability of the token, entropy of the distribution it came from (nats),
         and log-probability gap of the two best tokens; all before temperature and top-p.
     source : {"raw_logits", "api_logprobs", "none"}
+    ranks : int64 array of shape (tokens,)
+        How many tokens were likelier, 0 for the likeliest; -1 where that is not known.
+    hidden : float32 array of shape (tokens, layers, width) or None
+        What the layers made of the token itself, after reading it; None where it was not asked for, or the
+        generation was broken off.
+    layers : tuple of int
+        How many of the model's layers each hidden state has passed; empty where there are none.
+
+    Raises
+    ------
+    ExecutionError
+        Ranks or hidden states are not one for each token.
     """
 
     token_ids: tuple[int, ...]
@@ -87,6 +99,16 @@ class TokenScores:
     entropies: NDArray[np.float64]
     margins: NDArray[np.float64]
     source: ScoreSource
+    ranks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    hidden: NDArray[np.float32] | None = None
+    layers: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        tokens = len(self.token_ids)
+        if not len(self.ranks):
+            object.__setattr__(self, "ranks", np.full(tokens, -1, dtype=np.int64))
+        if len(self.ranks) != tokens or (self.hidden is not None and self.hidden.shape[:2] != (tokens, len(self.layers))):
+            raise ExecutionError(f"Ranks or hidden states do not fit the {tokens} tokens.", mend="Give one for each token, and name the layers.")
 
     def within(self, start: int, end: int) -> NDArray[np.intp]:
         """Indices of the tokens that cover any of the characters ``start`` to ``end``."""

@@ -5,19 +5,56 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from guardmed.models.prefixes import Family, families, most, packed
-from guardmed.models.recorder import reduce_logits
+from guardmed.models.recorder import Tap, reduce_logits
 from guardmed.models.tokens import common_prefix
 
 # Positions whose logits are held at once: 64 rows of 262,144 float32 are 67 MB.
 HEAD_ROWS = 64
 # Tokens in one forward pass of scoring.
 BATCH_TOKENS = 4096
+# Tokens of one long beginning in one forward pass: what a pass needs beside the cache grows with them.
+_PREFILL_TOKENS = {"cpu": 512}
+# Bytes of keys and values that rows which continue a long beginning may take in one layer; elsewhere it is time that is short.
+_LENT_BYTES = {"cpu": 1 << 26}
+_LENT_BYTES_ELSEWHERE = 1 << 30
+
+
+class _Lent:
+    """A layer of a cache for one pass: what it read stays where it is, and what is new is joined to it for that pass only."""
+
+    owners: torch.Tensor
+    keys: Any
+    values: Any
+    # No part of what transformers chooses layers from.
+    _layer_type = None
+
+    def update(self, *args: Any, **kwargs: Any) -> Any:
+        """Keys and values, read and new, of each row."""
+        kept = self.keys, self.values
+        self.keys, self.values = (_rows_of(tensor, self.owners) for tensor in kept)
+        joined = super().update(*args, **kwargs)  # type: ignore[misc]
+        self.keys, self.values = kept
+        return joined
+
+
+class _LentLayer(_Lent, DynamicLayer):  # type: ignore[misc, unused-ignore]
+    """Of full attention."""
+
+
+class _LentWindow(_Lent, DynamicSlidingWindowLayer):  # type: ignore[misc, unused-ignore]
+    """Of attention within a window."""
+
+
+# Layers whose update joins what was read to what is new, and keeps nothing else.
+_LENDABLE = {DynamicLayer: _LentLayer, DynamicSlidingWindowLayer: _LentWindow}
 # How a model fails that can't continue a cache of several beginnings, some of them padded.
 _CANNOT = (AttributeError, RuntimeError, IndexError, TypeError, ValueError, NotImplementedError, KeyError)
 # First token, where it parts from its family, and length, of rows to try with.
@@ -53,7 +90,14 @@ class Body:
         self._scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
         self._takes_positions = "position_ids" in inspect.signature(self._base.forward).parameters
         self._projects = self._head is not None and self._agrees()
-        self._shares: bool = self._continues(int(getattr(config, "vocab_size", None) or 2))
+        heads, shared = getattr(config, "num_attention_heads", None), getattr(config, "num_key_value_heads", None)
+        self._groups = heads // shared if isinstance(heads, int) and isinstance(shared, int) and shared else 1
+        vocabulary = int(getattr(config, "vocab_size", None) or 2)
+        self._lends = True
+        self._shares: bool = self._continues(vocabulary)
+        if not self._shares:
+            self._lends = False
+            self._shares = self._continues(vocabulary)
 
     @property
     def shares(self) -> bool:
@@ -71,27 +115,41 @@ class Body:
         return self._project(hidden) if self._projects else hidden.float()
 
     def _project(self, hidden: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self._head(hidden).float() * self._scale
-        return torch.tanh(out / self._softcap) * self._softcap if self._softcap else out
+        out: torch.Tensor = self._head(hidden).float()
+        # In place: a copy of so many logits is as large as the whole cache of a long answer.
+        if self._scale != 1.0:
+            out.mul_(self._scale)
+        return out.div_(self._softcap).tanh_().mul_(self._softcap) if self._softcap else out
 
     @torch.inference_mode()
     def prefill(self, ids: Sequence[int]) -> KVState:
-        """Read a sequence and keep its cache."""
-        output = self._base(input_ids=torch.tensor([list(ids)], device=self.device), use_cache=True)
-        return KVState(tuple(ids), output.past_key_values)
+        """Read a sequence, a long one in parts, and keep its cache."""
+        size = _PREFILL_TOKENS.get(self.device.type, BATCH_TOKENS)
+        cache = None
+        for at in range(0, len(ids), size):
+            part = torch.tensor([list(ids[at : at + size])], device=self.device)
+            cache = self._base(input_ids=part, past_key_values=cache, use_cache=True).past_key_values
+        for layer in getattr(cache, "layers", ()):
+            # A window is a view of everything that was joined to it.
+            if isinstance(layer, DynamicSlidingWindowLayer) and layer.is_initialized:
+                layer.keys, layer.values = layer.keys.clone(), layer.values.clone()
+        return KVState(tuple(ids), cache)
 
-    def _kept(self, rows: Sequence[Sequence[int]], limit: int, state: KVState | None) -> tuple[int, Any]:
-        """How many tokens all rows share with what was read before, and a cache of them to consume."""
-        if state is None:
-            return 0, None
+    def _kept(self, rows: Sequence[Sequence[int]], limit: int, state: KVState) -> int:
+        """How many tokens all rows share with what was read before, 0 where reading anew is better."""
         shared = min(common_prefix(rows), limit)
         reusable = min(common_prefix([rows[0][:shared], state.ids]), state.cache.get_seq_length())
-        cache = _cropped(state.cache, reusable)
-        return (reusable, cache) if cache is not None and reusable >= shared // 2 else (0, None)
+        return reusable if reusable and reusable >= shared // 2 and self._lent(state.cache, [0], reusable) is not None else 0
+
+    def reduced(self, rows: Sequence[Sequence[int]], firsts: Sequence[int], *, state: KVState | None = None) -> list[torch.Tensor]:
+        """Token scores of the ends of rows: the first part of what :meth:`read` gives."""
+        return [values for values, _ in self.read(rows, firsts, state=state)]
 
     @torch.inference_mode()
-    def reduced(self, rows: Sequence[Sequence[int]], firsts: Sequence[int], *, state: KVState | None = None) -> list[torch.Tensor]:
-        """Token scores of the ends of rows.
+    def read(
+        self, rows: Sequence[Sequence[int]], firsts: Sequence[int], *, state: KVState | None = None, tap: Tap | None = None
+    ) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
+        """Token scores of the ends of rows, and hidden states where there is a tap.
 
         Parameters
         ----------
@@ -100,37 +158,55 @@ class Body:
             Index of the first token to score, at least 1.
         state : KVState, optional
             Of a sequence that the rows continue.
+        tap : Tap, optional
+            Layers whose hidden states are wanted.
 
         Returns
         -------
-        list of tensors of shape (len(row) - first, 3)
-            Log-probability, entropy and margin.
+        list of pairs of tensors
+            Of shape (len(row) - first, 4): log-probability, entropy, margin and rank. Of shape
+            (len(row) - first, layers, width), on the CPU: the layers' states of the tokens
+            themselves, not of those before; None without a tap.
         """
-        out: list[torch.Tensor | None] = [None] * len(rows)
-        for batch, hidden, skips in self._hidden(rows, [first - 1 for first in firsts], state):
-            # The ends of all rows go through the head together: it is large, and reading it costs more than a few more rows.
-            ends = [hidden[place, firsts[index] - 1 - skips[place] : len(rows[index]) - 1 - skips[place]] for place, index in enumerate(batch)]
-            states = torch.cat(ends)
-            targets = torch.tensor([token for index in batch for token in rows[index][firsts[index] :]], device=hidden.device)
-            chunks = [reduce_logits(self.logits(states[at : at + HEAD_ROWS]), targets[at : at + HEAD_ROWS]) for at in range(0, len(targets), HEAD_ROWS)]
-            scored = torch.cat(chunks) if chunks else torch.zeros((0, 3))
-            for index, values in zip(batch, scored.split([len(end) for end in ends]), strict=True):
-                out[index] = values
-        return [tensor for tensor in out if tensor is not None]
+        out: list[tuple[torch.Tensor, torch.Tensor | None] | None] = [None] * len(rows)
+        with tap.attached() if tap is not None else nullcontext():
+            for batch, hidden, skips in self._hidden(rows, [first - 1 for first in firsts], state):
+                places = [(place, firsts[index] - skips[place], len(rows[index]) - skips[place]) for place, index in enumerate(batch)]
+                # The ends of all rows go through the head together: it is large, and reading it costs more than a few more rows.
+                ends = [hidden[place, start - 1 : end - 1] for place, start, end in places]
+                targets = torch.tensor([token for index in batch for token in rows[index][firsts[index] :]], dtype=torch.long, device=hidden.device)
+                scored = self._scored(torch.cat(ends), targets).split([len(end) for end in ends])
+                kept = [tap.of(place, start, end).cpu() if tap is not None else None for place, start, end in places]
+                for index, values, states in zip(batch, scored, kept, strict=True):
+                    out[index] = (values, states)
+        return [found for found in out if found is not None]
+
+    def _scored(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Four numbers for each position, a few positions' logits at a time."""
+        return torch.cat(
+            [reduce_logits(self.logits(hidden[at : at + HEAD_ROWS]), targets[at : at + HEAD_ROWS]) for at in range(0, max(1, len(targets)), HEAD_ROWS)]
+        )
 
     @torch.inference_mode()
     def next_logprobs(self, rows: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]], *, state: KVState | None = None) -> list[torch.Tensor]:
         """Log-probabilities of the wanted token ids to come next after each row."""
         out: list[torch.Tensor | None] = [None] * len(rows)
+        waiting: list[tuple[int, torch.Tensor]] = []
+
+        def tell() -> None:
+            logits = self.logits(torch.stack([last for _, last in waiting]))
+            for (index, _), row in zip(waiting, logits, strict=True):
+                out[index] = row[torch.tensor(list(wanted[index]), device=row.device)] - torch.logsumexp(row, dim=-1)
+            waiting.clear()
+
         for batch, hidden, skips in self._hidden(rows, [len(row) - 1 for row in rows], state):
-            for at in range(0, len(batch), HEAD_ROWS):
-                part = batch[at : at + HEAD_ROWS]
-                last = torch.stack([hidden[at + place, len(rows[index]) - 1 - skips[at + place]] for place, index in enumerate(part)])
-                logits = self.logits(last)
-                norm = torch.logsumexp(logits, dim=-1)
-                for place, index in enumerate(part):
-                    ids = torch.tensor(list(wanted[index]), device=logits.device)
-                    out[index] = logits[place, ids] - norm[place]
+            for place, index in enumerate(batch):
+                # A copy, because a view would keep the whole batch.
+                waiting.append((index, hidden[place, len(rows[index]) - 1 - skips[place]].clone()))
+                if len(waiting) == HEAD_ROWS:
+                    tell()
+        if waiting:
+            tell()
         return [tensor for tensor in out if tensor is not None]
 
     def _hidden(self, rows: Sequence[Sequence[int]], limits: Sequence[int], state: KVState | None) -> Iterator[tuple[list[int], torch.Tensor, list[int]]]:
@@ -145,18 +221,27 @@ class Body:
             for index, row in enumerate(rows):
                 yield [index], self._alone(row), [0]
             return
-        skip, cache = self._kept(rows, min(limits), state)
-        if cache is not None:
-            yield from self._after(rows, skip, cache)
+        if state is not None and (skip := self._kept(rows, min(limits), state)):
+            yield from self._after(range(len(rows)), rows, skip, state.cache)
             return
-        for batch in packed(families(rows, limits), rows, BATCH_TOKENS):
+        # A family that would fill a batch gains nothing from company, and by itself its beginning is read only once.
+        small: list[Family] = []
+        for group in families(rows, limits):
+            if group.shared and sum(len(rows[index]) for index in group.members) > BATCH_TOKENS:
+                yield from self._after(group.members, rows, group.shared, self.prefill(rows[group.members[0]][: group.shared]).cache)
+            else:
+                small.append(group)
+        for batch in packed(small, rows, BATCH_TOKENS):
             yield self._together(batch, rows)
 
     def _together(self, batch: Sequence[Family], rows: Sequence[Sequence[int]]) -> tuple[list[int], torch.Tensor, list[int]]:
         """One batch of families: row indices, hidden states, and how many leading tokens those lack."""
         members = [index for family in batch for index in family.members]
         skips = [family.shared for family in batch for _ in family.members]
-        return members, self._forward([rows[index][skip:] for index, skip in zip(members, skips, strict=True)], skips, self._beginnings(batch, rows)), skips
+        cache = self._beginnings(batch, rows)
+        if cache is not None:
+            cache = self._lent(cache, [place for place, family in enumerate(batch) for _ in family.members])
+        return members, self._forward([rows[index][skip:] for index, skip in zip(members, skips, strict=True)], skips, cache), skips
 
     def _alone(self, row: Sequence[int]) -> torch.Tensor:
         """Hidden states of one row, read as the model itself would read it."""
@@ -166,19 +251,56 @@ class Body:
         )
         return out
 
-    def _after(self, rows: Sequence[Sequence[int]], skip: int, cache: Any) -> Iterator[tuple[list[int], torch.Tensor, list[int]]]:
+    def _after(self, members: Sequence[int], rows: Sequence[Sequence[int]], skip: int, cache: Any) -> Iterator[tuple[list[int], torch.Tensor, list[int]]]:
         """The same for rows that all continue one cache; sorted by length, so that padding is short."""
-        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+        order = sorted(members, key=lambda index: len(rows[index]))
         while order:
-            size = most(skip, len(rows[order[-1]]) - skip, BATCH_TOKENS)
+            size = self._at_once(cache, skip, len(rows[order[-1]]) - skip)
             batch, order = sorted(order[-size:]), order[:-size]
-            own = copy.deepcopy(cache) if order else cache
-            if len(batch) > 1:
-                own.batch_repeat_interleave(len(batch))
-            yield batch, self._forward([rows[index][skip:] for index in batch], [skip] * len(batch), own), [skip] * len(batch)
+            skips = [skip] * len(batch)
+            yield batch, self._forward([rows[index][skip:] for index in batch], skips, self._lent(cache, [0] * len(batch), skip)), skips
+
+    def _at_once(self, cache: Any, skip: int, rest: int) -> int:
+        """How many rows may continue a cache in one batch.
+
+        A layer joins what was read and what is new into one tensor a row while it is at work, and may
+        repeat that for each head of a group.
+        """
+        layers = [layer.keys.nbytes + layer.values.nbytes for layer in getattr(cache, "layers", ()) if isinstance(layer, DynamicLayer) and layer.is_initialized]
+        held = (max if self._lends else sum)(layers or [0]) / max(1, cache.get_seq_length())
+        limit = _LENT_BYTES.get(self.device.type, _LENT_BYTES_ELSEWHERE)
+        return max(1, min(most(skip, rest, BATCH_TOKENS), int(limit / max(1.0, held * (skip + rest) * (1 + self._groups)))))
+
+    def _lent(self, cache: Any, owners: Sequence[int], length: int | None = None) -> Any | None:
+        """A cache for one pass of rows that continue rows of another cache, which stays as it is.
+
+        Copies nothing where the kind of cache is known. None where the cache has forgotten what it
+        would have to go back to: layers with a window drop what left it.
+
+        Parameters
+        ----------
+        owners : sequence of int
+            The row of the cache that each new row continues.
+        length : int, optional
+            Tokens of it to keep.
+        """
+        excess = 0 if length is None else cache.get_seq_length() - length
+        lends = self._lends and not getattr(cache, "offloading", False) and all(type(layer) in _LENDABLE for layer in cache.layers)
+        rows = torch.tensor(list(owners), device=self.device)
+        lent = copy.copy(cache) if lends else copy.deepcopy(cache)
+        if lends:
+            lent.layers = [_lent_layer(layer, rows) for layer in cache.layers]
+        if excess:
+            try:
+                lent.crop(-excess)
+            except RuntimeError:
+                return None
+        if not lends:
+            lent.batch_select_indices(rows)
+        return lent
 
     def _beginnings(self, batch: Sequence[Family], rows: Sequence[Sequence[int]]) -> Any:
-        """One cache of what each family shares, a row of it for each member; None where nothing is shared."""
+        """One cache of what each family shares, a row of it for each; None where nothing is shared."""
         width = max(family.shared for family in batch)
         if width == 0:
             return None
@@ -191,10 +313,7 @@ class Body:
         kwargs: dict[str, Any] = {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device), "use_cache": True}
         if self._takes_positions:
             kwargs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0).to(self.device)
-        cache = self._base(**kwargs).past_key_values
-        owners = [place for place, family in enumerate(batch) for _ in family.members]
-        cache.batch_select_indices(torch.tensor(owners, device=self.device))
-        return cache
+        return self._base(**kwargs).past_key_values
 
     def _forward(self, suffixes: list[Sequence[int]], skips: Sequence[int], cache: Any) -> torch.Tensor:
         """Hidden states of rows that continue a cache, whose beginnings are padded on the left; suffixes on the right, where causal attention never looks."""
@@ -250,18 +369,17 @@ class Body:
         return True
 
 
-def _cropped(cache: Any, length: int) -> Any | None:
-    """A copy of a cache with only its first tokens, or None where it has forgotten them.
+def _lent_layer(layer: Any, owners: torch.Tensor) -> Any:
+    """A layer that reads the same tensors; a plain copy of one that has read nothing yet."""
+    if not layer.get_seq_length():
+        return copy.copy(layer)
+    kind = _LENDABLE[type(layer)]
+    lent = kind.__new__(kind)
+    lent.__dict__.update(layer.__dict__)
+    lent.owners = owners
+    return lent
 
-    Sliding-window layers drop what left their window and can't be rolled back.
-    """
-    excess = cache.get_seq_length() - length
-    if length <= 0:
-        return None
-    copied = copy.deepcopy(cache)
-    if excess:
-        try:
-            copied.crop(-excess)
-        except RuntimeError:
-            return None
-    return copied
+
+def _rows_of(tensor: torch.Tensor, owners: torch.Tensor) -> torch.Tensor:
+    """Rows of a tensor, some of them several times; of a single one a view."""
+    return tensor.expand(len(owners), *tensor.shape[1:]) if len(tensor) == 1 else tensor.index_select(0, owners)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,13 +19,13 @@ from guardmed.models.base import Capabilities, Generation, Prompt, Sampling, Tok
 from guardmed.models.fingerprint import fingerprint_in_memory
 from guardmed.models.kv import Body, KVState
 from guardmed.models.prompting import PLAIN_STOPS, lead, render
-from guardmed.models.recorder import Recorder
+from guardmed.models.recorder import Recorder, Tap, middle_layers
 from guardmed.models.tokens import Detokeniser, detokenise
 
-# Keywords that would change what generate returns, or make rows trade places.
+# Keywords that would change what generate returns, make rows trade places, or take several tokens in one step.
 _RESERVED = {
     "return_dict_in_generate", "output_scores", "output_logits", "output_attentions", "output_hidden_states", "num_beams", "streamer",
-    "past_key_values", "inputs", "input_ids", "attention_mask",
+    "past_key_values", "inputs", "input_ids", "attention_mask", "stopping_criteria", "num_return_sequences", "assistant_model", "prompt_lookup_num_tokens",
 }  # fmt: skip
 
 
@@ -49,6 +50,7 @@ class TransformersModel:
         self._name = name
         self._fingerprint = fingerprint
         self._body = Body(model)
+        self._layers: tuple[int, ...] = ()
         self._stop_ids = _stop_ids(model, tokenizer)
         self._pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(self._stop_ids, default=0)
 
@@ -74,6 +76,27 @@ class TransformersModel:
     def numerics(self) -> str:
         """Device type and number format it computes in, such as ``cpu float32``; answers differ a little between them."""
         return f"{self.model.device.type} {str(self.model.dtype).removeprefix('torch.')}"
+
+    def keeping_hidden(self, layers: Sequence[int] | None = None) -> TransformersModel:
+        """The same model, keeping hidden states with the scores of each token.
+
+        The weights are shared and nothing else changes: the same text and the same scores. An answer
+        takes up to one step more, in which its last token is read.
+
+        Parameters
+        ----------
+        layers : sequence of int, optional
+            How many layers a hidden state has passed, 1 to the model's depth; without, about half
+            and three quarters of the depth.
+
+        Raises
+        ------
+        UsageError
+            The model has no such layer, or its layers are not found.
+        """
+        keeping = copy.copy(self)
+        keeping._layers = Tap(self.model, middle_layers(self.model) if layers is None else layers).layers
+        return keeping
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Generation]]:
         """``sampling.n`` answers for each prompt, in one batch.
@@ -134,7 +157,11 @@ class TransformersModel:
             thread.join()
 
     def score(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[TokenScores]:
-        """Scores of texts written elsewhere, as if the model had answered with them."""
+        """Scores of texts written elsewhere, as if the model had answered with them.
+
+        Long texts go through the vocabulary a few positions at a time, so that all of a text's
+        logits are never held.
+        """
         if len(prompts) != len(continuations):
             raise UsageError(f"{len(prompts)} prompts but {len(continuations)} continuations.", mend="Give one for each.")
         if not prompts:
@@ -145,8 +172,8 @@ class TransformersModel:
         for row in rows:
             self._check_length(row, 0)
         with _device_errors(self.name):
-            scored = self._body.reduced(rows, [len(head) for head in heads])
-        return [self._token_scores(tail, values.double().cpu().numpy().T, text) for tail, values, text in zip(tails, scored, continuations, strict=True)]
+            scored = self._body.read(rows, [len(head) for head in heads], tap=self._tap())
+        return [self._token_scores(tail, values, hidden, text) for tail, (values, hidden), text in zip(tails, scored, continuations, strict=True)]
 
     def choose(
         self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]], *, state: object | None = None, per_token: bool = False
@@ -185,6 +212,7 @@ class TransformersModel:
                 cache = self._body.prefill(rows[0][:-1]).cache
                 cache.batch_repeat_interleave(n)
             inputs["past_key_values"] = cache
+        tap = self._tap()
         detokenisers = [Detokeniser(self.tokenizer) for _ in range(len(rows) * n)]
         stops = self._stops(sampling)
 
@@ -195,18 +223,18 @@ class TransformersModel:
             text.push(token)
             return any(stop in text.text[-len(stop) - 40 :] for stop in stops)
 
-        recorder = Recorder(len(rows) * n, stops=ends, cancelled=cancelled)
+        recorder = Recorder(len(rows) * n, stops=ends, cancelled=cancelled, tap=tap, limit=sampling.max_new_tokens)
         with _seeded(sampling.seed), recorder.attached(self.model, on_token=on_token), torch.inference_mode(), _device_errors(self.name):
             output = self.model.generate(
                 **inputs,
-                **self._keywords(sampling),
+                **self._keywords(sampling, more=1 if tap is not None else 0),
                 return_dict_in_generate=True,
                 stopping_criteria=StoppingCriteriaList([recorder]),
             )
         width = inputs["input_ids"].shape[1]
         sequences = output.sequences[:, width:].tolist()
-        answers = [self._answer(ids, recorder, index, stops) for index, ids in enumerate(sequences)]
-        if len(answers) == 1:
+        answers = [self._answer(ids[: recorder.length(index)], recorder, index, stops) for index, ids in enumerate(sequences)]
+        if len(answers) == 1 and output.past_key_values is not None:
             whole = tuple(output.sequences[0].tolist())
             answers[0] = Generation(answers[0].text, answers[0].scores, answers[0].finish, KVState(whole, output.past_key_values))
         return [answers[at : at + n] for at in range(0, len(answers), n)]
@@ -221,15 +249,18 @@ class TransformersModel:
         lead = len(body) - len(body.lstrip())
         keep = next((at for at, (start, _) in enumerate(offsets) if start >= len(body)), count)
         spans = tuple((max(0, start - lead), max(0, min(end, len(body)) - lead)) for start, end in offsets[:keep])
-        logprobs, entropies, margins = recorder.scores(index, keep)
-        scores = TokenScores(tuple(ids[:keep]), spans, logprobs, entropies, margins, "raw_logits")
+        scores = _kept_scores(ids[:keep], spans, recorder.scores(index, keep), recorder.hidden(index, keep), self._layers)
         return Generation(body[lead:], scores, finish)  # type: ignore[arg-type]
 
-    def _keywords(self, sampling: Sampling) -> dict[str, Any]:
+    def _keywords(self, sampling: Sampling, *, more: int) -> dict[str, Any]:
         reserved = sorted(_RESERVED & set(sampling.extra))
         if reserved:
             raise UsageError(f"{', '.join(reserved)} can't be set on a guarded generation.", mend="Leave it out.")
-        keywords: dict[str, Any] = {"max_new_tokens": sampling.max_new_tokens, "pad_token_id": self._pad_id, "eos_token_id": sorted(self._stop_ids) or None}
+        keywords: dict[str, Any] = {
+            "max_new_tokens": sampling.max_new_tokens + more,
+            "pad_token_id": self._pad_id,
+            "eos_token_id": sorted(self._stop_ids) or None,
+        }
         if sampling.temperature > 0:
             keywords |= {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
         else:
@@ -255,12 +286,16 @@ class TransformersModel:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
-    def _token_scores(self, ids: list[int], values: NDArray[np.float64], text: str) -> TokenScores:
+    def _token_scores(self, ids: list[int], values: torch.Tensor, hidden: torch.Tensor | None, text: str) -> TokenScores:
         decoded, offsets = detokenise(ids, self.tokenizer)
         lead = len(decoded) - len(decoded.lstrip())
         shift = len(text) - len(text.lstrip()) - lead
         spans = tuple((max(0, start + shift), max(0, end + shift)) for start, end in offsets)
-        return TokenScores(tuple(ids), spans, values[0], values[1], values[2], "raw_logits")
+        return _kept_scores(ids, spans, values.double().cpu().numpy().T, hidden, self._layers)
+
+    def _tap(self) -> Tap | None:
+        """A listener for one call: calls may run side by side."""
+        return Tap(self.model, self._layers) if self._layers else None
 
     def _check_length(self, row: list[int], more: int) -> None:
         context = self.capabilities.context
@@ -272,6 +307,15 @@ class TransformersModel:
 
     def _stops(self, sampling: Sampling) -> tuple[str, ...]:
         return sampling.stop if self.tokenizer.chat_template else (*sampling.stop, *PLAIN_STOPS)
+
+
+def _kept_scores(
+    ids: list[int], spans: tuple[tuple[int, int], ...], values: NDArray[np.float64], hidden: torch.Tensor | None, layers: tuple[int, ...]
+) -> TokenScores:
+    """Token scores of what was recorded; hidden states in float32, because half precision can't hold the largest of some models'."""
+    logprobs, entropies, margins, ranks = values
+    states = hidden.float().cpu().numpy() if hidden is not None else None
+    return TokenScores(tuple(ids), spans, logprobs, entropies, margins, "raw_logits", ranks.astype(np.int64), states, layers if states is not None else ())
 
 
 def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -98,7 +98,7 @@ def test_whatever_raises_ends_in_a_refusal(clinical, monkeypatch, caplog, fault)
     elif fault == "tokens":
         monkeypatch.setattr("guardmed.claims.check.token_score", broken)
     elif fault == "split":
-        monkeypatch.setattr("guardmed.guard.engine.split_claims", broken)
+        monkeypatch.setattr("guardmed.guard.belief.split_claims", broken)
     elif fault == "consistency":
         monkeypatch.setattr("guardmed.claims.check.consistency", broken)
     elif fault == "calibration":
@@ -177,7 +177,7 @@ def test_the_response_is_json(clinical):
     plain = json.loads(response.to_json())
     assert plain["schema_version"] == 1
     assert plain["decision"] == "allow"
-    assert {"text", "start", "end", "support", "verdict", "scores"} == set(plain["claims"][0])
+    assert {"text", "start", "end", "support", "verdict", "scores", "kind"} == set(plain["claims"][0])
 
 
 def test_keywords_are_those_of_transformers():
