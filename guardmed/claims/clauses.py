@@ -25,6 +25,8 @@ _BRACKETED = 400
 _CLOSERS = {")": "(", "）": "(", "]": "[", "】": "【", "」": "「", "』": "『", "》": "《", "〉": "〈", "”": "“"}
 _ENCLOSING = re.compile(r"[()（）\[\]【】「」『』《》〈〉“”\"]")
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s，。；、）】」》”<>\"]+|\b(?:doi: ?)?10\.\d{4,9}/[^\s，。；、）】]+|`[^`\n]{1,200}`", re.IGNORECASE)
+_QUESTION = re.compile(r"[?？][\s\"'”’)）】」』*_]*$")
+_SEMICOLON = re.compile("[;；]")
 _WORD = re.compile(r"[A-Za-z0-9%.]+|[一-鿿]")
 _CUT = re.compile(
     r"(?P<semicolon>[;；]\s*)|(?P<comma>[,，]\s*(?=(?:and|but|yet|so|while|whereas|although|though|however|nevertheless|moreover)\b(?!,? (?:as|that|far)\b)))"
@@ -180,6 +182,14 @@ class Frame:
             else:
                 out.append(span)
         return out
+
+    def told(self, sentence: Span) -> Span:
+        """What a sentence tells before it asks: "Fever is harmless; is that clear?"; nothing, if it only asks."""
+        said = sentence.of(self.text)
+        if not _QUESTION.search(said):
+            return sentence
+        ends = [match.end() for match in _SEMICOLON.finditer(said) if not self.inside(sentence.start + match.start())]
+        return Span(sentence.start, sentence.start + ends[-1] if ends else sentence.start)
 
     def clauses(self, sentence: Span) -> list[Span]:
         """The clauses of a sentence, each long and whole enough to stand alone; together they are the sentence."""

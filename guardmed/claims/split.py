@@ -120,9 +120,8 @@ def _claims(answer: str, lines: list[_Line], asked: set[str]) -> list[Claim]:
 
 # --- pieces -----------------------------------------------------------------------------------
 
-_QUESTION = re.compile(r"[?？][\s\"'”’)）】」』*_]*$")
+_BECAUSE = re.compile(r"[,，]?\s*(?:\bbecause\b|因为|由于)[^,，]{0,160}[:：][\s*_`]*$", re.IGNORECASE)
 _ENDS = tuple(";；。.:：,，")
-_SEMICOLON = re.compile("[;；]")
 _INLINE = re.compile(
     r"(?P<circled>[①-⑳])|(?P<bullet>[•●])[ ]|(?:(?<=[:：;；,，。.!！ ])|^)[(（]?(?P<number>\d{1,2})[)）](?!\d)"
     r"|(?:(?<=[:：;；。])|(?<=[:：;；。] ))(?P<pointed>\d{1,2})[、.．](?=[ ]?\D)"
@@ -138,22 +137,16 @@ def _pieces(text: str, line: _Line) -> Iterator[tuple[Span, str]]:
     for part, lead in _parts(frame, line):
         label = _LABEL.match(text, part.start, part.end) if line.form == "item" or lead != line.lead else None
         for number, sentence in enumerate(frame.sentences(part)):
-            clauses = frame.clauses(_told(frame, sentence))
+            clauses = frame.clauses(frame.told(sentence))
             if _COLON.search(sentence.of(text)) and line.form != "title" and not text[sentence.end : part.end].strip():
-                clauses = clauses[:-1]
+                # "It is not for him, because of the following:" says something before it leads in.
+                reason = _BECAUSE.search(text, clauses[-1].start, sentence.end)
+                head = Span(clauses.pop().start, reason.start()) if reason else None
+                clauses += [head] if head and stands(head.of(text)) else []
             for clause in clauses:
                 trimmed = _trimmed(text, clause)
                 if trimmed is not None:
                     yield trimmed, _joined(lead, _plain(label[1])) if number and label else lead
-
-
-def _told(frame: Frame, sentence: Span) -> Span:
-    """What a sentence tells before it asks: "Fever is harmless; is that clear?"."""
-    said = sentence.of(frame.text)
-    if not _QUESTION.search(said):
-        return sentence
-    ends = [match.end() for match in _SEMICOLON.finditer(said) if not frame.inside(sentence.start + match.start())]
-    return Span(sentence.start, sentence.start + ends[-1] if ends else sentence.start)
 
 
 def _parts(frame: Frame, line: _Line) -> Iterator[tuple[Span, str]]:

@@ -126,7 +126,7 @@ class BrokenRule(Frozen):
 
 
 class ShownClaim(Frozen):
-    """A claim of the answer and what speaks for it; ``start`` and ``end`` are characters of the model's answer."""
+    """A claim of the answer and what speaks for it; ``start`` and ``end`` are characters of the answer, as it was marked or cut where it was."""
 
     text: str
     start: int
@@ -134,6 +134,7 @@ class ShownClaim(Frozen):
     support: float
     verdict: Literal["supported", "uncertain", "unsupported"]
     scores: dict[str, float]
+    kind: Literal["fact", "hedged", "question", "advice", "other"]
 
 
 class Verdict(Frozen):
@@ -156,7 +157,7 @@ class Verdict(Frozen):
         rules = (BrokenRule(id=hit.id, severity=hit.severity.value, action=hit.action, title=hit.title, detail=hit.detail) for hit in response.rules)
         # Claims quote the answer as the model wrote it, where identifiers are not masked.
         quotable = () if response.decision is Decision.REDACT else response.claims
-        claims = (ShownClaim(text=c.text, start=c.start, end=c.end, support=c.support, verdict=c.verdict, scores=c.scores) for c in quotable)
+        claims = (ShownClaim(text=c.text, start=c.start, end=c.end, support=c.support, verdict=c.verdict, scores=c.scores, kind=c.kind) for c in quotable)
         return cls(
             decision=response.decision,
             stage=response.stage,

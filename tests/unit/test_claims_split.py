@@ -56,6 +56,7 @@ ENGLISH: list[tuple[str, list[str]]] = [
     ("• Take it at night • Avoid grapefruit juice • Do not crush the tablet", ["Take it at night", "Avoid grapefruit juice", "Do not crush the tablet"]),
     ("The following are side effects:", []),
     ("Metformin is safe in most people, but watch for these signs:\n* vomiting\n* drowsiness", ["Metformin is safe in most people,", "vomiting", "drowsiness"]),
+    ("Metformin is not an option for him, because of the following:\n- acidosis", ["Metformin is not an option for him", "acidosis"]),
     ("- [ ] Check the potassium level\n- [x] Stop spironolactone", ["Check the potassium level", "Stop spironolactone"]),
     ("i. Lithium is excreted by the kidneys.\nii. Thiazides raise its level.", ["Lithium is excreted by the kidneys.", "Thiazides raise its level."]),
     ("2.5 mg is enough for most people.", ["2.5 mg is enough for most people."]),
@@ -163,6 +164,7 @@ CHINESE: list[tuple[str, list[str]]] = [
     ("1.布洛芬可以退热。\n2.阿司匹林可以抗血小板。", ["布洛芬可以退热。", "阿司匹林可以抗血小板。"]),
     ("（一）布洛芬可以退热。\n（二）阿司匹林可以抗血小板。", ["布洛芬可以退热。", "阿司匹林可以抗血小板。"]),
     ("以下为禁忌人群：", []),
+    ("该药不适合这位患者，因为他有以下情况：\n- 乳酸酸中毒", ["该药不适合这位患者", "乳酸酸中毒"]),
     ("•孕妇禁用该药\n•哺乳期妇女慎用该药", ["孕妇禁用该药", "哺乳期妇女慎用该药"]),
     # 表格、标题、强调、代码
     (
