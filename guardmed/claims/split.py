@@ -140,9 +140,10 @@ def _pieces(text: str, line: _Line) -> Iterator[tuple[Span, str]]:
             clauses = frame.clauses(frame.told(sentence))
             if _COLON.search(sentence.of(text)) and line.form != "title" and not text[sentence.end : part.end].strip():
                 # "It is not for him, because of the following:" says something before it leads in.
-                reason = _BECAUSE.search(text, clauses[-1].start, sentence.end)
-                head = Span(clauses.pop().start, reason.start()) if reason else None
-                clauses += [head] if head and stands(head.of(text)) else []
+                last = clauses.pop()
+                reason = _BECAUSE.search(text, last.start, last.end)
+                if reason and stands(text[last.start : reason.start()]):
+                    clauses.append(Span(last.start, reason.start()))
             for clause in clauses:
                 trimmed = _trimmed(text, clause)
                 if trimmed is not None:

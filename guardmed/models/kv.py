@@ -382,4 +382,4 @@ def _lent_layer(layer: Any, owners: torch.Tensor) -> Any:
 
 def _rows_of(tensor: torch.Tensor, owners: torch.Tensor) -> torch.Tensor:
     """Rows of a tensor, some of them several times; of a single one a view."""
-    return tensor.expand(len(owners), *tensor.shape[1:]) if len(tensor) == 1 else tensor.index_select(0, owners)
+    return tensor.expand(len(owners), *tensor.shape[1:]) if len(tensor) == 1 else tensor.index_select(0, owners.to(tensor.device))

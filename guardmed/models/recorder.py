@@ -115,7 +115,7 @@ class Recorder(StoppingCriteria):  # type: ignore[misc, unused-ignore]
         """Array of shape (4, count): log-probability, entropy, margin and rank of a row's first tokens."""
         if not self._steps or count == 0:
             return np.zeros((4, 0))
-        stacked: NDArray[np.float64] = torch.stack([step[row] for step in self._steps[:count]], dim=1).double().cpu().numpy()
+        stacked: NDArray[np.float64] = torch.stack([step[row] for step in self._steps[:count]], dim=1).cpu().double().numpy()
         return stacked
 
     def hidden(self, row: int, count: int) -> torch.Tensor | None:

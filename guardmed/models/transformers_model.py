@@ -195,13 +195,13 @@ class TransformersModel:
         with _device_errors(self.name):
             if all(len(tail) == 1 for choices in tails for tail in choices):
                 values = self._body.next_logprobs(heads, [[tail[0] for tail in choices] for choices in tails], state=kept)
-                return [value.double().cpu().numpy() for value in values]
+                return [value.cpu().double().numpy() for value in values]
             return self._choose_long(heads, tails, kept, per_token)
 
     def _choose_long(self, heads: list[list[int]], tails: list[list[list[int]]], state: KVState | None, per_token: bool) -> list[NDArray[np.float64]]:
         asked = [(head, tail) for head, choices in zip(heads, tails, strict=True) for tail in choices]
         scored = iter(self._body.reduced([head + tail for head, tail in asked], [len(head) for head, _ in asked], state=state))
-        logprobs = [[next(scored)[:, 0].double() for _ in choices] for choices in tails]
+        logprobs = [[next(scored)[:, 0].cpu().double() for _ in choices] for choices in tails]
         return [np.array([float(values.mean() if per_token else values.sum()) for values in row]) for row in logprobs]
 
     def _generate(self, rows: list[list[int]], sampling: Sampling, *, on_token: Any, cancelled: threading.Event | None) -> list[list[Generation]]:
@@ -291,7 +291,7 @@ class TransformersModel:
         lead = len(decoded) - len(decoded.lstrip())
         shift = len(text) - len(text.lstrip()) - lead
         spans = tuple((max(0, start + shift), max(0, end + shift)) for start, end in offsets)
-        return _kept_scores(ids, spans, values.double().cpu().numpy().T, hidden, self._layers)
+        return _kept_scores(ids, spans, values.cpu().double().numpy().T, hidden, self._layers)
 
     def _tap(self) -> Tap | None:
         """A listener for one call: calls may run side by side."""

@@ -164,7 +164,7 @@ CHINESE: list[tuple[str, list[str]]] = [
     ("1.布洛芬可以退热。\n2.阿司匹林可以抗血小板。", ["布洛芬可以退热。", "阿司匹林可以抗血小板。"]),
     ("（一）布洛芬可以退热。\n（二）阿司匹林可以抗血小板。", ["布洛芬可以退热。", "阿司匹林可以抗血小板。"]),
     ("以下为禁忌人群：", []),
-    ("该药不适合这位患者，因为他有以下情况：\n- 乳酸酸中毒", ["该药不适合这位患者", "乳酸酸中毒"]),
+    ("该药不能用于这位患者，因为他有以下情况：\n- 乳酸酸中毒", ["该药不能用于这位患者", "乳酸酸中毒"]),
     ("•孕妇禁用该药\n•哺乳期妇女慎用该药", ["孕妇禁用该药", "哺乳期妇女慎用该药"]),
     # 表格、标题、强调、代码
     (
@@ -377,7 +377,8 @@ LINES = [
 @given(st.lists(st.sampled_from(LINES), max_size=6), st.lists(st.sampled_from(LINES), max_size=6))
 def test_a_blank_line_parts_two_answers(first: list[str], second: list[str]) -> None:
     one, other = "\n".join(first), "\n".join(second)
-    assume(not other.startswith("  "))
+    # An indented item belongs to the list above it, blank lines or not.
+    assume(not next((line for line in second if line.strip()), "").startswith("  "))
     apart, later = split_claims(one), split_claims(other)
     seen = {re.sub(r"\W+", "", claim.text.lower()) for claim in apart}
     assume(not seen & {re.sub(r"\W+", "", claim.text.lower()) for claim in later})

@@ -89,7 +89,7 @@ def test_refusals_and_claims(run, tmp_path):
     run("check", "claims", "--records", jsonl(tmp_path / "in.jsonl", rows), "--out", out, "--model", "none")
     right, wrong = read(out)[0]["claims"]
     assert right["support"] > wrong["support"]
-    assert set(right) == {"text", "start", "end", "support", "verdict", "scores"}
+    assert set(right) == {"text", "start", "end", "support", "verdict", "scores", "kind"}
 
 
 def test_calibrate_from_npz_and_records(run, tmp_path):
