@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from guardmed.claims.clashes import against_question, clashes, clashes_within, read
 from guardmed.claims.consistency import consistency, standing
 from guardmed.claims.fuse import DEFAULT_WEIGHTS, Verdict, fuse, shipped, verdict
 from guardmed.claims.kinds import ClaimKind, claim_kind
@@ -20,8 +21,8 @@ from guardmed.text import Span
 if TYPE_CHECKING:
     from guardmed.claims.nli import Nli
 
-CHECKS = ("token", "p_true", "consistency", "likelihood", "nli")
-_OF_SAMPLES = ("consistency", "standing")
+CHECKS = ("token", "p_true", "consistency", "clash", "likelihood", "nli")
+_OF_SAMPLES = ("consistency", "standing", "clash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class CheckedClaim:
     verdict : {"supported", "uncertain", "unsupported"}
     scores : dict of str to float
         Each score that could be had, 0 to 1, higher for better supported: ``token``, ``p_true``,
-        ``consistency``, ``standing``, ``likelihood``, ``nli``.
+        ``consistency``, ``standing``, ``clash``, ``likelihood``, ``nli``; and ``coherent``, 0, where it
+        contradicts the question or another claim of the answer: then it is never called supported.
     kind : {"fact", "hedged", "question", "advice", "other"}
     """
 
@@ -100,6 +102,10 @@ def check_claims(
     if samples and "consistency" in checks:
         found["consistency"] = consistency(texts, samples, context=question)
         found["standing"] = [standing(found["consistency"])] * len(claims)
+    if "clash" in checks:
+        if samples:
+            found["clash"] = unclashing(texts, samples)
+        found["coherent"] = coherent(texts, question)
     if samples and model is not None and "likelihood" in checks:
         found["likelihood"] = likelihood(model, texts, samples, question=question)
     if samples and nli is not None and "nli" in checks:
@@ -109,12 +115,26 @@ def check_claims(
     return [_checked(claim, {name: values[place] for name, values in found.items()}, calibrate, judge) for place, claim in enumerate(claims)]
 
 
+def unclashing(claims: Sequence[str], samples: Sequence[str]) -> list[float]:
+    """Share of samples that hold no other number, dose, unit, denial, side or order in time against each claim."""
+    said = [read(sample) for sample in samples]
+    return [sum(not clashes(claim, sample) for sample in said) / len(said) for claim in map(read, claims)]
+
+
+def coherent(claims: Sequence[str], question: str) -> list[float | None]:
+    """0 for each claim that contradicts what the question states, or another of the claims; ``None`` for any other."""
+    at_odds = {place for first, second, _ in clashes_within(claims) for place in (first, second)}
+    return [0.0 if place in at_odds or (question and against_question(claim, question)) else None for place, claim in enumerate(claims)]
+
+
 def _checked(
     claim: Claim, scores: Mapping[str, float | None], calibrate: Callable[[float], float] | None, judge: Callable[[float | None], Verdict] | None
 ) -> CheckedClaim:
     fused = fuse(scores)
     support = calibrate(fused) if fused is not None and calibrate is not None else fused
     said = judge(fused) if judge is not None else verdict(support)
+    if scores.get("coherent") == 0.0 and said == "supported":
+        said = "uncertain"
     present = {name: value for name, value in scores.items() if value is not None}
     return CheckedClaim(claim.text, claim.span.start, claim.span.end, 0.5 if support is None else support, said, present, claim.kind)
 
@@ -129,7 +149,7 @@ def support_source(checks: Sequence[str], *, model: str = "", nli: str = "") -> 
     model, nli : str
         Fingerprints. What samples alone say is the same whoever reads them.
     """
-    scores = {name for check in checks for name in (_OF_SAMPLES if check == "consistency" else (check,))}
+    scores = {name for check in checks for name in (("consistency", "standing") if check == "consistency" else (check,))}
     fused = next((one.scores for one in shipped() if scores >= set(one.scores)), tuple(sorted(scores & set(DEFAULT_WEIGHTS))))
     readers = [*([model] if set(fused) - {*_OF_SAMPLES, "nli"} else []), *([nli] if "nli" in fused else [])]
     return f"claim_support: {', '.join(fused)}" + (f" of {' and '.join(readers)}" if readers else "")

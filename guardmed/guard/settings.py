@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from guardmed.records import Frozen
 
-Check = Literal["token", "p_true", "consistency", "likelihood", "nli"]
+Check = Literal["token", "p_true", "consistency", "clash", "likelihood", "nli"]
 OnUnsupported = Literal["caveat", "mark", "hedge", "cut", "abstain"]
 
 
@@ -18,7 +18,8 @@ class GuardSettings(Frozen):
     Attributes
     ----------
     checks : tuple of str
-        ``token`` costs nothing, ``p_true`` one short batch, ``consistency`` up to ``samples`` answers, ``likelihood`` a
+        ``token`` costs nothing, ``p_true`` one short batch, ``consistency`` up to ``samples`` answers, ``clash`` the reading
+        of numbers, denials and sides in all of these and in the question, ``likelihood`` a
         reading of each of them, ``nli`` another model's.
     samples : int
         Most answers drawn for checks that compare; drawing ends early where more would hardly change a verdict.

@@ -47,8 +47,23 @@ class Reader:
 def test_samples_alone_tell_what_is_made_up():
     true, false = check_claims(locate_claims([TRUE, FALSE], None), prompt="What does metformin do?", samples=SAMPLES)
     assert true.support > false.support
-    assert set(true.scores) == {"consistency", "standing"}
+    assert set(true.scores) == {"consistency", "standing", "clash"}
     assert true.kind == "fact"
+
+
+def test_what_contradicts_the_question_or_the_answer_itself_is_never_called_supported():
+    pair = ["The usual dose of metformin is 500 mg twice a day.", "The usual dose of metformin is 850 mg twice a day."]
+    checked = check_claims(locate_claims([*pair, "Nausea is common."], None), judge=lambda _: "supported")
+    assert [claim.verdict for claim in checked] == ["uncertain", "uncertain", "supported"]
+    assert [claim.scores for claim in checked] == [{"coherent": 0.0}, {"coherent": 0.0}, {}]
+    (asked,) = check_claims(locate_claims(["You are allergic to nothing, so take penicillin."], None), prompt="I am allergic to penicillin. What helps?")
+    assert asked.verdict != "supported"
+
+
+def test_samples_that_say_another_number_are_counted():
+    samples = ["The usual dose of metformin is 500 mg twice a day.", "The usual dose of metformin is 850 mg twice a day."]
+    (claim,) = check_claims(locate_claims(samples[:1], None), samples=samples, checks=("clash",))
+    assert claim.scores == {"clash": 0.5}
 
 
 def test_without_anything_to_go_by_support_is_even_and_the_verdict_uncertain():
