@@ -17,6 +17,8 @@ from guardmed.errors import UsageError
 # Logits reduced at once: on a CPU what its caches hold, elsewhere enough to keep it busy.
 _AT_ONCE = {"cpu": 1 << 20}
 _AT_ONCE_ELSEWHERE = 1 << 24
+# Steps whose numbers are kept in one piece.
+_BLOCK = 256
 # Log-probabilities below this weigh nothing in float32, and -inf times 0 would be NaN.
 _NOTHING = -1e4
 
@@ -58,8 +60,8 @@ class Recorder(StoppingCriteria):  # type: ignore[misc, unused-ignore]
         self._tap = tap
         self._limit = limit
         self._logits: torch.Tensor | None = None
-        self._steps: list[torch.Tensor] = []
-        self._read: list[torch.Tensor] = []
+        self._steps = _Steps()
+        self._read = _Steps()
         self._seen = 0
         # How many tokens each row has once it has ended, 0 before.
         self._ends = torch.zeros(rows, dtype=torch.long)
@@ -90,7 +92,7 @@ class Recorder(StoppingCriteria):  # type: ignore[misc, unused-ignore]
         """Called by ``generate`` after each token; reduces the step and says which rows end."""
         chosen = input_ids[:, -1:]
         if self._logits is not None:
-            if self._tap is not None and self._steps:
+            if self._tap is not None and len(self._steps):
                 # What was read in this step is the token of the step before.
                 self._read.append(self._tap.last())
             self._steps.append(reduce_logits(self._logits, chosen.squeeze(1)))
@@ -113,16 +115,42 @@ class Recorder(StoppingCriteria):  # type: ignore[misc, unused-ignore]
 
     def scores(self, row: int, count: int) -> NDArray[np.float64]:
         """Array of shape (4, count): log-probability, entropy, margin and rank of a row's first tokens."""
-        if not self._steps or count == 0:
+        if not len(self._steps) or count == 0:
             return np.zeros((4, 0))
-        stacked: NDArray[np.float64] = torch.stack([step[row] for step in self._steps[:count]], dim=1).cpu().double().numpy()
-        return stacked
+        numbers: NDArray[np.float64] = self._steps.of(row, count).cpu().double().numpy().T.copy()
+        return numbers
 
     def hidden(self, row: int, count: int) -> torch.Tensor | None:
         """Hidden states of a row's first tokens, shape (count, layers, width); None where not all of them were read."""
         if self._tap is None or len(self._read) < count:
             return None
-        return torch.stack([step[row] for step in self._read[:count]]) if count else self._tap.empty()
+        return self._read.of(row, count) if count else self._tap.empty()
+
+
+class _Steps:
+    """Tensors of one shape, one a step, in large pieces.
+
+    Small ones that stay, strewn among the large ones that come and go, would leave no gap of the heap
+    that the next, slightly longer keys and values fit into: hundreds of megabytes over a long answer.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[torch.Tensor] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, step: torch.Tensor) -> None:
+        """Add a step's, whose first dimension is the rows'."""
+        if self._count % _BLOCK == 0:
+            self._blocks.append(step.new_empty((_BLOCK, *step.shape)))
+        self._blocks[-1][self._count % _BLOCK] = step
+        self._count += 1
+
+    def of(self, row: int, count: int) -> torch.Tensor:
+        """A row's in the first steps, one behind the other."""
+        return torch.cat([block[:, row] for block in self._blocks])[:count]
 
 
 class Tap:
