@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from guardmed.claims.nli import Nli
 
 CHECKS = ("token", "p_true", "consistency", "clash", "likelihood", "nli")
-_OF_SAMPLES = ("consistency", "standing", "clash")
+# What samples alone say, whoever reads them.
+_OF_SAMPLES = ("consistency", "standing")
+# Support of a claim that contradicts the question or another claim: whatever else speaks for it, one of two is wrong.
+_EVEN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class CheckedClaim:
     scores : dict of str to float
         Each score that could be had, 0 to 1, higher for better supported: ``token``, ``p_true``,
         ``consistency``, ``standing``, ``clash``, ``likelihood``, ``nli``; and ``coherent``, 0, where it
-        contradicts the question or another claim of the answer: then it is never called supported.
+        contradicts the question or another claim of the answer: then its support is at most 0.5, and it is never called supported.
     kind : {"fact", "hedged", "question", "advice", "other"}
     """
 
@@ -132,6 +135,8 @@ def _checked(
 ) -> CheckedClaim:
     fused = fuse(scores)
     support = calibrate(fused) if fused is not None and calibrate is not None else fused
+    if support is not None and scores.get("coherent") == 0.0:
+        support = min(support, _EVEN)
     said = judge(fused) if judge is not None else verdict(support)
     if scores.get("coherent") == 0.0 and said == "supported":
         said = "uncertain"
@@ -139,20 +144,23 @@ def _checked(
     return CheckedClaim(claim.text, claim.span.start, claim.span.end, 0.5 if support is None else support, said, present, claim.kind)
 
 
-def support_source(checks: Sequence[str], *, model: str = "", nli: str = "") -> str:
+def support_source(checks: Sequence[str], *, samples: int, model: str = "", nli: str = "") -> str:
     """What the fused support of these checks is made of, and of whose scores: thresholds for another mean nothing.
 
     Parameters
     ----------
     checks : sequence of str
         Of :data:`CHECKS`.
+    samples : int
+        How many are compared with: more of them give other supports.
     model, nli : str
         Fingerprints. What samples alone say is the same whoever reads them.
     """
-    scores = {name for check in checks for name in (("consistency", "standing") if check == "consistency" else (check,))}
+    scores = {name for check in checks for name in (_OF_SAMPLES if check == "consistency" else (check,))}
     fused = next((one.scores for one in shipped() if scores >= set(one.scores)), tuple(sorted(scores & set(DEFAULT_WEIGHTS))))
     readers = [*([model] if set(fused) - {*_OF_SAMPLES, "nli"} else []), *([nli] if "nli" in fused else [])]
-    return f"claim_support: {', '.join(fused)}" + (f" of {' and '.join(readers)}" if readers else "")
+    compared = f" with {samples} samples" if {*_OF_SAMPLES, "likelihood", "nli"} & set(fused) else ""
+    return f"claim support by {', '.join(fused)}{compared}" + (f" of {' and '.join(readers)}" if readers else "")
 
 
 def locate_claims(texts: Sequence[str], answer: str | None) -> list[Claim]:

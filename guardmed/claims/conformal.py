@@ -183,7 +183,8 @@ class ConformalThresholds(Frozen):
         """
         if self.score_source != score_source:
             raise CalibrationError(
-                f"These thresholds are for {self.score_source} scores, not for {score_source}.", mend="Take them again: guardmed calibrate --claims FILE."
+                f"These thresholds are for {self.score_source}, not for {score_source}.",
+                mend="Check as they were taken (the same checks, model and number of samples), or take them again: guardmed calibrate --claims FILE.",
             )
 
     def vouched(self, group: str | None = None) -> bool:

@@ -13,15 +13,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from guardmed.claims.words import EMPTY_WORDS, denies
 from guardmed.text import normalise, sentences
 
 _WORD = re.compile(r"[a-z][a-z'-]+|\d+(?:[.,]\d+)*|[一-鿿]")
-_NEGATION = re.compile(r"\b(?:not|no|never|none|cannot|can't|isn't|aren't|doesn't|don't|without)\b|不|没|无|非|未", re.IGNORECASE)
-_WITHOUT_CONTENT = (
-    "a an the of in on at to for and or but by with from as is are was were be been being it its he she his her him they them their this that these "
-    "those which who whom what when where has have had do does did can could will would may might also not no than then there into about over"
-)
-_STOP = frozenset(_WITHOUT_CONTENT.split())
 
 
 @dataclass(frozen=True)
@@ -70,11 +65,11 @@ def _consistency(claim: str, samples: Sequence[_Sample], seen: Mapping[str, int]
         return None
     weights = {word: (2.0 if word[0].isdigit() else 1.0) * math.log(1 + (len(samples) + 1) / (seen.get(word, 0) + 0.5)) for word in set(words)}
     total = sum(weights.values())
-    denies = _NEGATION.search(claim) is not None
-    return sum(_vote(denies, weights, total, sample) for sample in samples) / len(samples)
+    denied = denies(claim)
+    return sum(_vote(denied, weights, total, sample) for sample in samples) / len(samples)
 
 
-def _vote(denies: bool, weights: Mapping[str, float], total: float, sample: _Sample) -> float:
+def _vote(denied: bool, weights: Mapping[str, float], total: float, sample: _Sample) -> float:
     shared = sum(weight for word, weight in weights.items() if word in sample.words) / total
     best, best_text = 0.0, ""
     for text, here in sample.sentences:
@@ -82,7 +77,7 @@ def _vote(denies: bool, weights: Mapping[str, float], total: float, sample: _Sam
         if overlap > best:
             best, best_text = overlap, text
     vote = (shared + best) / 2
-    if best > 0.5 and denies != (_NEGATION.search(best_text) is not None):
+    if best > 0.5 and denied != denies(best_text):
         vote /= 2
     return vote
 
@@ -93,4 +88,4 @@ def _read(sample: str) -> _Sample:
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in _WORD.findall(normalise(text).text.lower()) if word not in _STOP]
+    return [word for word in _WORD.findall(normalise(text).text.lower()) if word not in EMPTY_WORDS]

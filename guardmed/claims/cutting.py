@@ -192,7 +192,7 @@ class Cutting:
         return any("".join(keys[at : at + count]) in self.keys for count in range(1, 5) for at in range(len(keys)))
 
     def _spared(self, claims: Iterable[int]) -> bool:
-        return all(getattr(self.claims[index], "kind", "fact") in SPARED for index in claims)
+        return all(self.claims[index].kind in SPARED for index in claims)
 
     def _text(self, part: _Part | _Sentence | _Line) -> str:
         return self.answer[part.start : part.end]

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from guardmed.claims.check import check_claims, locate_claims
 from guardmed.claims.conformal import ScoredAnswer
+from guardmed.claims.outcome import answers_for_itself
+from guardmed.errors import DataError
 from guardmed.models.base import LanguageModel
 from guardmed.records import Record
 
@@ -61,7 +63,7 @@ class LabelledAnswer(Record):
 def scored_answers(
     answers: Sequence[LabelledAnswer], *, model: LanguageModel | None = None, nli: Nli | None = None, advance: Callable[[int], None] | None = None
 ) -> list[ScoredAnswer]:
-    """Support of every fact that an answer claims, as ``check claims`` gives it; ``None`` where nothing could be measured."""
+    """Support of every claim that may be cut, as ``check claims`` gives it; ``None`` where nothing could be measured."""
     found = []
     for one in answers:
         text = one.answer if one.answer is not None else " ".join(one.claims)
@@ -71,11 +73,25 @@ def scored_answers(
             locate_claims(one.claims, one.answer), model=model, prompt=question, answer=text if question else None, tokens=tokens, samples=one.samples, nli=nli
         )
         # What is never cut for lack of support is no part of the bargain.
-        facts = [(claim.support if claim.scores else None, true) for claim, true in zip(checked, one.true, strict=True) if claim.kind == "fact"]
-        found.append(ScoredAnswer(tuple(support for support, _ in facts), tuple(true for _, true in facts), one.group))
+        held = [(claim.support if claim.scores else None, true) for claim, true in zip(checked, one.true, strict=True) if answers_for_itself(claim)]
+        found.append(ScoredAnswer(tuple(support for support, _ in held), tuple(true for _, true in held), one.group))
         if advance:
             advance(1)
     return found
+
+
+def samples_of(answers: Sequence[LabelledAnswer]) -> int:
+    """How many samples each answer has.
+
+    Raises
+    ------
+    DataError
+        They differ: a claim's support depends on how many it is compared with.
+    """
+    counts = sorted({len(one.samples) for one in answers})
+    if len(counts) > 1:
+        raise DataError(f"Some answers have {counts[0]} samples and some {counts[-1]}.", mend="Give each the same number, as many as the guard is to draw.")
+    return counts[0] if counts else 0
 
 
 def halves(answers: Sequence[ScoredAnswer], *, holdout: float, seed: int = 0) -> tuple[list[ScoredAnswer], list[ScoredAnswer]]:

@@ -229,7 +229,7 @@ def load_nli(spec: str, *, window: int | None = None) -> Nli:
 
     from guardmed.models.device import probe
     from guardmed.models.fingerprint import fingerprint_folder
-    from guardmed.models.load import _loading, _quiet, resolve
+    from guardmed.models.load import quiet, reading_errors, resolve
 
     if spec == "reference" or spec.startswith(SERVER) or spec.endswith(".gguf"):
         raise ModelError(f"{spec} is no NLI model.", mend="Name the folder or the hub id of a model for natural language inference.")
@@ -238,7 +238,7 @@ def load_nli(spec: str, *, window: int | None = None) -> Nli:
     # Encoders were mostly trained without a thought of float16's range, and overflow in it.
     dtype = "float32" if placement.dtype == "float16" else placement.dtype
     source = str(folder) if folder else spec
-    with _quiet(), _loading(spec):
+    with quiet(), reading_errors(spec):
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             source, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
         )

@@ -78,7 +78,7 @@ def shape(answer: str, claims: Sequence[CheckedClaim], *, action: Action, keep_a
     ----------
     answer : str
     claims : sequence of CheckedClaim
-        With spans of this very answer; ``kind`` is ``"fact"`` where a claim has none.
+        With spans of this very answer.
     action : {"mark", "hedge", "cut", "abstain"}
         ``mark`` and ``hedge`` put words after each claim that is not supported, before its closing punctuation. ``cut``
         takes out what is unsupported. ``abstain`` is all or nothing: the answer as it is or, where cutting would leave
@@ -107,7 +107,7 @@ def shape(answer: str, claims: Sequence[CheckedClaim], *, action: Action, keep_a
             raise DataError(f"Characters {claim.start} to {claim.end} of the answer are not the claim that should be there.", mend="Split this very answer.")
     marks = MARKS.get((action, "zh" if language == "zh" else "en"))
     lacking = {"unsupported", "uncertain"} if cut_uncertain or marks else {"unsupported"}
-    doomed = {index for index, claim in enumerate(claims) if claim.verdict in lacking and _answers_for_itself(claim)}
+    doomed = {index for index, claim in enumerate(claims) if claim.verdict in lacking and answers_for_itself(claim)}
     if not doomed:
         return Shaped(answer, "whole", (), tuple(claims))
     if marks:
@@ -137,9 +137,9 @@ def _moved(text: str, edits: Sequence[Edit], claims: Iterable[CheckedClaim]) -> 
     return tuple(replace(claim, text=text[start:end].strip(), start=start, end=end) for claim, start, end in places)
 
 
-def _answers_for_itself(claim: CheckedClaim) -> bool:
+def answers_for_itself(claim: CheckedClaim) -> bool:
     """Whether a lack of support may be held against a claim; a label says nothing yet."""
-    return getattr(claim, "kind", "fact") not in SPARED and not labels(claim.text)
+    return claim.kind not in SPARED and not labels(claim.text)
 
 
 def _marked(answer: str, claims: Sequence[CheckedClaim], doomed: Iterable[int], marks: dict[str, str]) -> Shaped:
@@ -162,7 +162,7 @@ def _end_of_words(answer: str, claim: CheckedClaim) -> int:
 
 def _saying(claims: Iterable[CheckedClaim]) -> int:
     """How many claims say anything: greetings and disclaimers don't."""
-    return sum(getattr(claim, "kind", "fact") != "other" and bool(_WORD.search(claim.text)) for claim in claims)
+    return sum(claim.kind != "other" and bool(_WORD.search(claim.text)) for claim in claims)
 
 
 def _solid(text: str) -> int:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from guardmed.claims.nli import ENTAILMENT, Nli
+from guardmed.claims.words import EMPTY_WORDS, denies
 from guardmed.errors import UsageError
 from guardmed.models.base import Generation
 from guardmed.text import normalise
@@ -243,11 +244,6 @@ def same_key(one: str, other: str) -> bool:
 
 _SIGNS = re.compile(_SIGN)
 _WORD = re.compile(rf"{_NUMBER}|%|{_HAN}|[^\W\d_\u3400-\u9fff\uf900-\ufaff]+(?:'[^\W\d_]+)?")
-# Chinese drug names begin with some of these characters, and some words deny nothing.
-_NEGATION = re.compile(
-    r"\b(?:no|not|never|none|neither|nor|without|cannot)\b|n't\b|不(?![良适仅但断同锈孕明])|没|无(?![菌创线机])|非(?![常甾洲处那诺布洛索特尔])|未(?!来|成年)|(?<!是)否(?!则)|勿",
-    re.IGNORECASE,
-)
 # One letter that tells kinds apart: hepatitis B, vitamin K. A at the beginning is an article, and I a person.
 _KIND = re.compile(r"(?<=\w[ -])[A-HJ-Z]\b")
 _ROMAN = re.compile(
@@ -259,13 +255,6 @@ _UNITS = {
     "mcg": "μg", "ug": "μg", "microgram": "μg", "milligram": "mg", "gram": "g", "kilogram": "kg", "millilitre": "ml", "milliliter": "ml",
     "litre": "l", "liter": "l", "percent": "%", "hour": "h", "hr": "h", "minute": "min", "iu": "unit",
 }  # fmt: skip
-_WITHOUT_CONTENT = (
-    "a an the of in on at to for and or but by with from as i is are was were be been being am it its he she his her him you your we our they them "
-    "their this that these those which who what when where there here have has had do does did can could will would may might shall should must also "
-    "than then so such very just about usually generally typically please no not never none neither nor without cannot "
-    "的 了 是 在 和 与 及 或 也 都 就 而 着 过 把 被 将 对 于 为 其 这 那 些 它 他 她 们 您 你 我 请 可 以 能 会 不 没 无 非 未 否 勿"
-)
-_EMPTY_WORDS = frozenset(_WITHOUT_CONTENT.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,8 +308,8 @@ def _said(answer: str) -> _Said:
     kinds = {kind.casefold() for kind in _KIND.findall(text)}
     words = [_COUNTS.get(word, word) for word in _WORD.findall(_LEADS.sub("", text).casefold())]
     numbers = {_plain(word) for word in words if word[0] in _DIGITS}
-    told = {_plain(word) if word[0] in _DIGITS else _stem(word) for word in words if word not in _EMPTY_WORDS}
-    return _Said(_NEGATION.search(text) is not None, frozenset({*numbers, *kinds, *_SIGNS.findall(text)}), frozenset(told | kinds))
+    told = {_plain(word) if word[0] in _DIGITS else _stem(word) for word in words if word not in EMPTY_WORDS}
+    return _Said(denies(text), frozenset({*numbers, *kinds, *_SIGNS.findall(text)}), frozenset(told | kinds))
 
 
 def _stem(word: str) -> str:

@@ -54,12 +54,16 @@ def calibrate(
     if claims is not None:
         from guardmed.cli.thresholds import take_thresholds
 
-        if records is not None or entities is not None:
-            raise UsageError("--claims is a source of its own.", mend="Leave --records and --entities out.")
+        others = {"--records": records, "--entities": entities, "--items": items, "--method": method, "--target-risk": target_risk, "--against": against}
+        named = [name for name, given in {**others, "--thresholds": thresholds, "--report": report}.items() if given is not None]
+        if named:
+            raise UsageError(f"--claims takes thresholds of its own; {named[0]} has no part in them.", mend=f"Leave {' and '.join(named)} out.")
         take_thresholds(claims, out=out, alpha=alpha, holdout=holdout, model=model, adapter=adapter, nli=nli)
         return
     if sum(given is not None for given in (records, model, entities)) != 1:
         raise UsageError("Give either --records or --model or --entities or --claims, and one only.", mend="See guardmed calibrate --help.")
+    if nli is not None:
+        raise UsageError("--nli is for --claims.", mend="Leave it out, or give labelled claims.")
     if thresholds is not None and entities is None:
         raise UsageError("--thresholds are made of --entities.", mend="Give OpenMed's predictions.")
     if method not in (None, "auto", *METHODS):

@@ -107,6 +107,7 @@ def claims(
     from guardmed.claims.conformal import load_thresholds
     from guardmed.claims.nli import load_nli
     from guardmed.cli.console import loading
+    from guardmed.cli.thresholds import source_of
     from guardmed.errors import DataError
     from guardmed.records import Record
 
@@ -133,6 +134,8 @@ def claims(
         answer = record.answer if record.answer is not None else " ".join(record.claims or [])
         question = record.question.strip() or None
         tokens = loaded.score([question], [answer])[0] if loaded is not None and question and record.answer is not None else None
+        if bands is not None:
+            bands.check(score_source=source_of(len(record.samples), model=loaded, nli=entailment))
         checked = check_claims(
             found,
             model=loaded,

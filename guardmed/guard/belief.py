@@ -67,7 +67,7 @@ class Belief:
         """Every claim of an answer, scored and judged."""
         text = answer.generation.text
         claims = split_claims(text, question=question)
-        texts = [claim.text for claim in claims]
+        texts = [claim.statement for claim in claims]
         samples: list[str] = []
         if self.samples and claims:
             rule = Stopping(stages=self._stages)
@@ -101,6 +101,8 @@ class Belief:
     def _stages(self) -> tuple[int, ...]:
         """Up to as many samples as the settings allow."""
         most = self.settings.samples
+        if self.thresholds is not None:
+            return (most,)  # they were taken with all samples, and hold for no fewer
         return (*(stage for stage in STAGES[1:] if stage < most), most)
 
     def _drawing(self, sampling: Sampling) -> Sampling:

@@ -79,7 +79,7 @@ class GuardedModel:
         self._nli = load_nli(self.settings.nli) if self.settings.nli else None
         if self.thresholds is not None:
             reader = self._nli.fingerprint if self._nli is not None else ""
-            self.thresholds.check(score_source=support_source(self.settings.checks, model=model.fingerprint, nli=reader))
+            self.thresholds.check(score_source=support_source(self.settings.checks, samples=self.settings.samples, model=model.fingerprint, nli=reader))
 
     @property
     def _belief(self) -> Belief:
@@ -151,7 +151,15 @@ class GuardedModel:
         Ends with what is said instead when a sentence breaks the policy; sentences before it were
         harmless by themselves and are already out. Claim checks need the whole answer and come with
         :meth:`generate` only.
+
+        Raises
+        ------
+        UsageError
+            The settings do something about claims without support, which a stream can't.
         """
+        if self.settings.on_unsupported != "caveat":
+            doing = self.settings.on_unsupported
+            raise UsageError(f"A stream can't {doing} claims: they are checked once the answer is whole.", mend="Use generate, or on_unsupported='caveat'.")
         as_messages(prompt)
         asked = self._checked_prompt(prompt)
         if isinstance(asked, GuardedResponse):

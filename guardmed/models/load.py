@@ -102,7 +102,7 @@ def _load(spec: str, folder: Path | None, adapter: Path | None, trust_remote_cod
 
     placement = probe()
     source = str(folder) if folder else spec
-    with _quiet(), _loading(spec):
+    with quiet(), reading_errors(spec):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
         model, loading = AutoModelForCausalLM.from_pretrained(
             source, dtype=placement.torch_dtype, use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
@@ -119,7 +119,7 @@ def _load(spec: str, folder: Path | None, adapter: Path | None, trust_remote_cod
     if folder is None:
         from huggingface_hub import snapshot_download
 
-        with _loading(spec):
+        with reading_errors(spec):
             folder = Path(snapshot_download(spec, local_files_only=True))
     return TransformersModel(model, tokenizer, name=spec, fingerprint=fingerprint_folder(folder, adapter))
 
@@ -135,7 +135,7 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
 
 
 @contextmanager
-def _loading(spec: str) -> Iterator[None]:
+def reading_errors(spec: str) -> Iterator[None]:
     """One clear error for the many ways in which reading a model can fail."""
     from safetensors import SafetensorError
 
@@ -151,7 +151,7 @@ def _loading(spec: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep transformers' bars and advice off the terminal while it loads."""
     from transformers.utils import logging
 

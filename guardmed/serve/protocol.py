@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
 
@@ -48,9 +49,9 @@ class _Asked(BaseModel):
         return self.max_tokens
 
     @property
+    @abstractmethod
     def prompt_given(self) -> Prompt:
         """What the guard is asked."""
-        raise NotImplementedError
 
     def keywords(self, tokens: int) -> dict[str, Any]:
         """As ``GuardedModel`` takes them."""

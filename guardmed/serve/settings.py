@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, RootModel, StringConstraints, ValidationError
+from pydantic import Field, RootModel, StringConstraints, ValidationError, model_validator
 
 from guardmed.documents import read_yaml
 from guardmed.errors import UsageError
@@ -113,6 +113,12 @@ class ServeSettings(Frozen):
     allowed_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _streams_can_do_it(self) -> Self:
+        if self.stream == "sentences" and self.guard.on_unsupported != "caveat":
+            raise ValueError(f"a stream of sentences can't {self.guard.on_unsupported} claims, which are checked once the answer is whole: say stream: answer")
+        return self
 
     @property
     def model_name(self) -> str:

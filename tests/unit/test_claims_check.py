@@ -56,8 +56,20 @@ def test_what_contradicts_the_question_or_the_answer_itself_is_never_called_supp
     checked = check_claims(locate_claims([*pair, "Nausea is common."], None), judge=lambda _: "supported")
     assert [claim.verdict for claim in checked] == ["uncertain", "uncertain", "supported"]
     assert [claim.scores for claim in checked] == [{"coherent": 0.0}, {"coherent": 0.0}, {}]
-    (asked,) = check_claims(locate_claims(["You are allergic to nothing, so take penicillin."], None), prompt="I am allergic to penicillin. What helps?")
-    assert asked.verdict != "supported"
+    question = "My mother is 82 years old and takes warfarin 5 mg a day. Is ibuprofen safe?"
+    against, beside = check_claims(
+        locate_claims(["She is 28 years old and takes warfarin.", "Ibuprofen raises the risk of bleeding."], None),
+        prompt=question,
+        judge=lambda _: "supported",
+    )
+    assert [against.verdict, beside.verdict] == ["uncertain", "supported"]
+
+
+def test_no_agreement_makes_up_for_a_contradiction():
+    pair = ["The usual dose of metformin is 500 mg twice a day.", "The usual dose of metformin is 850 mg twice a day."]
+    alone, *both = (claim.support for said in (pair[:1], pair) for claim in check_claims(locate_claims(said, None), samples=[pair[0]] * 5))
+    assert alone > 0.6
+    assert max(both) <= 0.5
 
 
 def test_samples_that_say_another_number_are_counted():

@@ -322,7 +322,7 @@ class TestArtifact:
             load_thresholds(tmp_path / "other.json")
         found = fit_thresholds([ScoredAnswer((0.2,), (False,))] * 20, alpha=0.1, score_source="claim_support+abc")
         found.check(score_source="claim_support+abc")
-        with pytest.raises(CalibrationError, match=r"claim_support\+abc scores, not for claim_support\+def"):
+        with pytest.raises(CalibrationError, match=r"claim_support\+abc, not for claim_support\+def"):
             found.check(score_source="claim_support+def")
 
     def test_a_threshold_left_out_releases_nothing(self):

@@ -118,7 +118,7 @@ class TestPairs:
     def test_a_text_can_t_write_the_special_tokens(self, nli):
         # The marks would end the premise there, and begin the hypothesis.
         spoken, marks = nli.pairs(["sugar [SEP] drug", "sugar [ sep ] drug"], ["sugar", "sugar"])
-        np.testing.assert_allclose(spoken, marks)
+        np.testing.assert_allclose(spoken, marks, rtol=1e-5)  # one batch, two rows: the sums may round otherwise
 
     def test_a_model_without_a_padding_token_reads_one_at_a_time(self):
         # Its head reads the last token that is no padding, and refuses a batch in which it can't tell.

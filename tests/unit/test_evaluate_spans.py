@@ -86,7 +86,7 @@ def test_a_row_that_does_not_fit_is_named_with_its_line_and_field(tmp_path, row,
 
 @given(st.lists(st.sampled_from(["O", "B-a", "I-a", "E-a", "S-a", "B-b", "I-b", "E-b", "S-b"]), max_size=9))
 def test_tags_are_read_as_seqeval_reads_them(tags):
-    labelling = pytest.importorskip("seqeval.metrics.sequence_labeling", reason="seqeval, the oracle of tags, is not installed")
+    labelling = pytest.importorskip("seqeval.metrics.sequence_labeling", reason="seqeval, the oracle of tags, is not here: pip install seqeval")
     assert chunks(tags) == labelling.get_entities(tags)
 
 

@@ -125,7 +125,7 @@ def test_a_pickle_inside(folder: Path, content: bytes) -> None:
 
 
 def test_what_joblib_writes(folder: Path) -> None:
-    joblib = pytest.importorskip("joblib")
+    joblib = pytest.importorskip("joblib", reason="joblib is not installed: it comes with scikit-learn, of the extra dev")
     for name in ("plain.dat", "a.gz", "a.z", "a.xz", "a.bz2", "a.lzma"):
         joblib.dump({"w": np.ones(3)}, folder / name)
         assert "pickle" in told(folder, name), name

@@ -258,7 +258,7 @@ class TestGguf:
         assert scan(folder) == []
 
     def test_as_its_own_library_writes_it(self, folder: Path) -> None:
-        library = pytest.importorskip("gguf")
+        library = pytest.importorskip("gguf", reason="gguf is not installed: pip install guardmed[reference]")
         writer = library.GGUFWriter(folder / "m.gguf", "llama")
         writer.add_token_list(["a", "b"])
         writer.add_chat_template("{{ messages }}")

@@ -9,7 +9,7 @@ import pytest
 from guardmed.claims import support_source
 from guardmed.claims.conformal import ScoredAnswer, fit_thresholds
 from guardmed.decision import Decision
-from guardmed.errors import CalibrationError
+from guardmed.errors import CalibrationError, UsageError
 from guardmed.guard import GuardedModel, GuardSettings
 from tests.unit.scripted import Scripted
 
@@ -40,9 +40,9 @@ def guarded(model, policy, *, thresholds=None, **settings) -> GuardedModel:
     return GuardedModel(model, policy=policy, thresholds=thresholds, settings=GuardSettings(**{"abstain_below": 0.0, **settings}))
 
 
-def thresholds(at: float):
+def thresholds(at: float, *, samples: int = 5):
     """Supported from just over a support, as twenty answers would give it."""
-    source = support_source(("consistency",))
+    source = support_source(("consistency",), samples=samples)
     return fit_thresholds([ScoredAnswer((at, 0.99), (False, True)) for _ in range(20)], alpha=0.1, score_source=source)
 
 
@@ -92,7 +92,7 @@ def test_marks_stand_behind_what_lacks_support(clinical, action, mark):
 def test_chinese_marks_in_a_chinese_answer(clinical):
     known, made_up = "二甲双胍可降低2型糖尿病患者的血糖。", "它由秘鲁的一名水手发现。"
     response = guarded(Speaker(known + made_up, [known]), clinical, checks=("consistency",), on_unsupported="mark").generate("二甲双胍有什么作用？")
-    assert "水手发现［未核实］。" in response.text
+    assert "水手发现［缺乏依据］。" in response.text
 
 
 def test_what_is_left_is_checked_again(clinical, monkeypatch):
@@ -129,8 +129,22 @@ def test_thresholds_change_the_guard(clinical, tmp_path):
 
 
 def test_thresholds_of_other_scores_are_refused(clinical):
-    with pytest.raises(CalibrationError, match="These thresholds are for"):
-        guarded(Scripted(KNOWN), clinical, thresholds=thresholds(0.5), checks=("token", "p_true"))
+    for other in ({"checks": ("token", "p_true")}, {"checks": ("consistency",), "samples": 10}):
+        with pytest.raises(CalibrationError, match="These thresholds are for"):
+            guarded(Scripted(KNOWN), clinical, thresholds=thresholds(0.5), **other)
+
+
+def test_with_thresholds_all_samples_are_drawn_however_they_agree(clinical):
+    model = Speaker(KNOWN, [KNOWN])
+    guarded(model, clinical, thresholds=thresholds(0.5, samples=10), checks=("consistency",), samples=10).generate(QUESTION)
+    assert model.drawn == 10
+
+
+@pytest.mark.parametrize("action", ["mark", "hedge", "cut", "abstain"])
+def test_a_stream_that_could_not_keep_its_word_is_refused(clinical, action):
+    stream = guarded(Scripted(KNOWN), clinical, on_unsupported=action).stream(QUESTION)
+    with pytest.raises(UsageError, match=f"can't {action} claims"):
+        next(stream)
 
 
 @pytest.mark.parametrize("settings", [{"checks": ("nli",)}, {"nli": "some-model"}, {"keep_at_least": 1.5}, {"on_unsupported": "delete"}])

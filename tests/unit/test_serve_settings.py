@@ -49,6 +49,15 @@ def test_a_setting_that_does_not_fit_is_named(tmp_path, text):
         load_settings(file)
 
 
+def test_a_stream_of_sentences_can_t_do_what_needs_the_whole_answer(tmp_path):
+    file = tmp_path / "serve.yaml"
+    file.write_text("guard:\n  on_unsupported: cut\n")
+    with pytest.raises(DataError, match="can't cut claims"):
+        load_settings(file)
+    file.write_text("guard:\n  on_unsupported: cut\nstream: answer\n")
+    assert load_settings(file).guard.on_unsupported == "cut"
+
+
 @pytest.mark.parametrize(
     ("model", "name"),
     [("reference", "reference"), ("openai:org/qwen@v2@http://10.0.0.1:8000/v1", "org/qwen@v2"), ("org/name", "org/name")],
