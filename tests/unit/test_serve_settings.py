@@ -16,7 +16,7 @@ import httpx
 import pytest
 import yaml
 
-from guardmed.errors import GuardMedError, UsageError
+from guardmed.errors import DataError, GuardMedError, UsageError
 from guardmed.serve import Key, Limits, ServeSettings, load_keys, load_settings
 from guardmed.serve.keys import Bucket, Keys
 from guardmed.serve.run import listen
