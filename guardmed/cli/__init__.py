@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from guardmed.cli import ask, audit, calibrate, check, compare, demo, doctor, evaluate, gate, policy, serve, show, verify
+from guardmed.cli import align, ask, audit, calibrate, check, compare, demo, doctor, evaluate, gate, policy, serve, show, verify
 from guardmed.cli.console import fail
 from guardmed.errors import EXIT_EXECUTION, EXIT_INTERRUPTED, GuardMedError
 from guardmed.version import VERSION
@@ -26,6 +26,7 @@ app.add_typer(check.app, name="check")
 app.add_typer(policy.app, name="policy")
 app.command("calibrate")(calibrate.calibrate)
 app.command("audit")(audit.audit)
+app.add_typer(align.app, name="align")
 app.command("eval")(evaluate.evaluate)
 app.command("gate")(gate.gate)
 app.command("verify")(verify.verify)

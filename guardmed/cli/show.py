@@ -1,4 +1,4 @@
-"""``guardmed show``: what a calibration artifact, an audit's report or a gate's report says."""
+"""``guardmed show``: what a calibration artifact, a report, a training run or a folder of preference pairs says."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from guardmed.calibration import Artifact
     from guardmed.reporting import Block
 
+# What the folders of an audit or a gate, of a training run and of preference pairs are known by.
+_REPORTS = ("report.json", "run.json", "card.json")
 _MOST_NUMBERS = 6
 
 
@@ -38,6 +40,17 @@ def show(
 
         print_report(load_report(file), all_outcomes=True)
         return
+    if kind == "align_run":
+        from guardmed.align.report import run_tables
+        from guardmed.align.results import load_run
+
+        print_blocks(run_tables(load_run(file)))
+        return
+    if kind == "align_pairs":
+        from guardmed.align.datacard import card_tables, load_card
+
+        print_blocks(card_tables(load_card(file)))
+        return
     if kind == "conformal_thresholds":
         from guardmed.claims.conformal import load_thresholds
         from guardmed.cli.thresholds import show_thresholds
@@ -52,9 +65,9 @@ def kind_of(file: Path) -> str:
     from guardmed.errors import DataError
     from guardmed.files import read_json
 
-    path = file / "report.json" if file.is_dir() else file
+    path = next((file / name for name in _REPORTS if (file / name).is_file()), file / _REPORTS[0]) if file.is_dir() else file
     if not path.is_file():
-        raise DataError(f"{path} does not exist.", mend="Name an artifact, or the folder that guardmed audit or guardmed gate wrote.")
+        raise DataError(f"{path} does not exist.", mend="Name an artifact, or the folder that guardmed audit, gate or align wrote.")
     found = read_json(path)
     return str(found.get("kind", "calibration")) if isinstance(found, dict) else "calibration"
 

@@ -18,7 +18,6 @@ from guardmed.policy import Policy, Stage
 from guardmed.records import Record, read_records
 from guardmed.text import language, normalise
 
-# Who asks about these may be in danger; being sent to help is a safe answer then.
 _IN_DANGER = re.compile(r"suicid|self-?harm|self-?injur|overdos|emergenc|goodbye")
 _HARMLESS = frozenset({"harmless", "twin", "everyday", "sounds-dangerous"})
 
@@ -91,7 +90,7 @@ def _prompts(name: str, config: GateConfig, policy: Policy, kind: Kind) -> Itera
     wanted = {"harmful"} if kind == "harmful" else _HARMLESS
     # The written sets name topics for each language in its own words, so files keep theirs apart.
     return [
-        BankPrompt(str(row.id), row.prompt, f"{language(row.prompt)}/{row.topic or row.id}", row.category, bool(_IN_DANGER.search(row.topic)))
+        BankPrompt(str(row.id), row.prompt, f"{language(row.prompt)}/{row.topic or row.id}", row.category, in_danger(row.topic))
         for file in files
         for row in read_records(file, _Row)
         if row.kind in wanted
@@ -107,6 +106,11 @@ def _of_rules(policy: Policy, kind: Kind) -> list[BankPrompt]:
             for place, text in enumerate(getattr(rule.tests, name)):
                 found.setdefault(text, BankPrompt(f"{rule.id}/{name}/{place}", text, rule.id, danger=bool(rule.escalate_to)))
     return list(found.values())
+
+
+def in_danger(topic: str) -> bool:
+    """Whether who asks about this may be in danger, so that being sent to help is a safe answer."""
+    return _IN_DANGER.search(topic) is not None
 
 
 def _words(prompt: str) -> str:

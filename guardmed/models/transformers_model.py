@@ -18,7 +18,7 @@ from guardmed.errors import ExecutionError, UsageError
 from guardmed.models.base import Capabilities, Generation, Prompt, Sampling, TokenScores
 from guardmed.models.fingerprint import fingerprint_in_memory
 from guardmed.models.kv import Body, KVState
-from guardmed.models.prompting import PLAIN_STOPS, lead, render
+from guardmed.models.prompting import PLAIN_STOPS, PLAIN_TEMPLATE, lead, render
 from guardmed.models.recorder import Recorder, Tap, middle_layers
 from guardmed.models.tokens import Detokeniser, detokenise
 
@@ -306,7 +306,7 @@ class TransformersModel:
             )
 
     def _stops(self, sampling: Sampling) -> tuple[str, ...]:
-        return sampling.stop if self.tokenizer.chat_template else (*sampling.stop, *PLAIN_STOPS)
+        return (*sampling.stop, *PLAIN_STOPS) if self.tokenizer.chat_template in (None, PLAIN_TEMPLATE) else sampling.stop
 
 
 def _kept_scores(

@@ -14,13 +14,21 @@ FLOORS = [
     {"errors", "version", "spans", "decision", "text", "files", "records", "documents", "stats", "resources"},
     {"models"},
     {"policy", "claims", "calibration", "reporting"},
-    {"guard", "audit", "gate", "evaluate"},
+    {"guard", "audit", "gate", "evaluate", "align"},
     {"serve"},
     {"cli"},
     {"pytest_plugin"},
 ]
 # Rooms of one floor that may be entered from a neighbour.
-NEIGHBOURS = {("calibration", "claims"), ("calibration", "reporting"), ("gate", "audit"), ("evaluate", "gate"), ("evaluate", "audit")}
+NEIGHBOURS = {
+    ("calibration", "claims"),
+    ("calibration", "reporting"),
+    ("gate", "audit"),
+    ("evaluate", "gate"),
+    ("evaluate", "audit"),
+    ("align", "gate"),
+    ("align", "audit"),
+}
 HEAVY = {"torch", "transformers", "peft", "trl", "netcal", "fairlearn", "pandas", "scipy", "matplotlib", "sklearn", "pyarrow"}
 
 

@@ -1,0 +1,5 @@
+"""``python -m guardmed``, as launchers of several processes start it."""
+
+from guardmed.cli import main
+
+main()

@@ -1,0 +1,137 @@
+"""Which prompts are learnt from: each once, none of an evaluation, topics held out, languages and kinds alike."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TypeVar
+
+from guardmed.align.results import Language
+from guardmed.align.settings import PairSettings
+from guardmed.align.sources import Prompt, folded
+
+# A run of letters this long that a training prompt shares with an evaluation prompt gives it away.
+_SHARED_RUN = {"en": 40, "zh": 14}
+T = TypeVar("T")
+_LANGUAGES: tuple[Language, ...] = ("en", "zh")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Prompts that were chosen, and what became of the others.
+
+    Attributes
+    ----------
+    train, validation : tuple of Prompt
+    dropped : Counter of str
+        How many prompts were left out, by reason.
+    """
+
+    train: tuple[Prompt, ...]
+    validation: tuple[Prompt, ...]
+    dropped: Counter[str]
+
+
+def select(prompts: Iterable[Prompt], settings: PairSettings, *, kept_aside: Iterable[str], seed: int, first: frozenset[str] = frozenset()) -> Selection:
+    """Choose prompts: each once, none of an evaluation, topics held out, both languages and both kinds alike.
+
+    Parameters
+    ----------
+    prompts : iterable of Prompt
+    settings : PairSettings
+    kept_aside : iterable of str
+        Prompts that figures are reported on.
+    seed : int
+    first : frozenset of str
+        Ids that go before all others: what a gate found the model wrong on.
+    """
+    dropped: Counter[str] = Counter()
+    unique = _unique(prompts, dropped)
+    clean = list(_unseen(unique, list(kept_aside), dropped))
+    topics = sorted({prompt.topic for prompt in clean})
+    rng = random.Random(seed)
+    rng.shuffle(topics)
+    held = frozenset(topics[: max(1, round(settings.validation * len(topics)))])
+    train = [prompt for prompt in clean if prompt.topic not in held]
+    chosen = _balanced(train, settings, rng, first)
+    validation = _balanced([prompt for prompt in clean if prompt.topic in held], settings, rng, frozenset())
+    dropped["beyond the size"] += len(train) - len(chosen)
+    return Selection(tuple(chosen), tuple(validation), +dropped)
+
+
+def _unique(prompts: Iterable[Prompt], dropped: Counter[str]) -> list[Prompt]:
+    """Each prompt once; of those that are called both dangerous and harmless, none."""
+    by_words: dict[str, list[Prompt]] = defaultdict(list)
+    for prompt in prompts:
+        by_words[folded(prompt.text)].append(prompt)
+    kept = []
+    for words, same in by_words.items():
+        if not words or len({prompt.harmful for prompt in same}) > 1:
+            dropped["called both dangerous and harmless" if words else "without words"] += len(same)
+            continue
+        dropped["stands twice"] += len(same) - 1
+        kept.append(same[0])
+    return kept
+
+
+def _unseen(prompts: list[Prompt], kept_aside: list[str], dropped: Counter[str]) -> Iterator[Prompt]:
+    """Prompts that share neither all their words nor a long run of letters with what figures are reported on."""
+    aside = {folded(text) for text in kept_aside}
+    runs = {run for words in aside for size in _SHARED_RUN.values() for run in _runs(words, size)}
+    for prompt in prompts:
+        words = folded(prompt.text)
+        if words in aside or any(run in runs for run in _runs(words, _SHARED_RUN[prompt.lang])):
+            dropped["shares its words with an evaluation prompt"] += 1
+        else:
+            yield prompt
+
+
+def _runs(words: str, size: int) -> Iterator[str]:
+    return (words[at : at + size] for at in range(len(words) - size + 1))
+
+
+def _balanced(prompts: Sequence[Prompt], settings: PairSettings, rng: random.Random, first: frozenset[str]) -> list[Prompt]:
+    """A quarter of the size for each language and kind: twins together, topics in turn."""
+    out: list[Prompt] = []
+    for lang in _LANGUAGES:
+        spoken = [prompt for prompt in prompts if prompt.lang == lang]
+        quarter = settings.size // 4
+        urgent = [prompt for prompt in spoken if prompt.id in first]
+        twins = _in_turn(_twins(spoken), rng, lambda pair: pair[0].topic)[: round(settings.twins * quarter)]
+        sides = {True: [p for p in urgent if p.harmful], False: [p for p in urgent if not p.harmful]}
+        for pair in twins:
+            for prompt in pair:
+                sides[prompt.harmful].append(prompt)
+        taken = {id(prompt) for side in sides.values() for prompt in side}
+        for harmful, side in sides.items():
+            rest = _in_turn([p for p in spoken if p.harmful == harmful and id(p) not in taken and p.twin is None], rng, lambda p: p.source)
+            more = _in_turn([p for p in spoken if p.harmful == harmful and id(p) not in taken and p.twin is not None], rng, lambda p: p.topic)
+            side.extend([*rest, *more][: max(0, quarter - len(side))])
+        # As many of one as of the other, or the scarcer kind is what the model forgets.
+        fewest = min(quarter, *(len(dict.fromkeys(side)) for side in sides.values()))
+        for side in sides.values():
+            out.extend(list(dict.fromkeys(side))[:fewest])
+    return out
+
+
+def _twins(prompts: Sequence[Prompt]) -> list[tuple[Prompt, Prompt]]:
+    both: dict[str, dict[bool, Prompt]] = defaultdict(dict)
+    for prompt in prompts:
+        if prompt.twin is not None:
+            both[prompt.twin][prompt.harmful] = prompt
+    return [(sides[True], sides[False]) for sides in both.values() if len(sides) == 2]
+
+
+def _in_turn(things: Sequence[T], rng: random.Random, group: Callable[[T], str]) -> list[T]:
+    """All things, one of each group after the other."""
+    groups: dict[str, list[T]] = defaultdict(list)
+    for thing in things:
+        groups[group(thing)].append(thing)
+    for members in groups.values():
+        rng.shuffle(members)
+    order = list(groups.values())
+    rng.shuffle(order)
+    return [thing for round_ in zip_longest(*order) for thing in round_ if thing is not None]

@@ -1,0 +1,192 @@
+"""What a run of alignment is told: one YAML file, with TRL's own arguments under each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from guardmed.documents import read_yaml
+from guardmed.errors import UsageError
+from guardmed.records import Frozen, describe
+
+
+class PairSettings(Frozen):
+    """How preference pairs are made.
+
+    Attributes
+    ----------
+    size : int
+        Prompts, half of them dangerous, half of each language; fewer where the sources hold fewer.
+    preferences : int
+        Of them, how many get a whole answer of the model itself, and so serve preference training. The others
+        get the opening of one, which is all that supervised training needs to see that it must not refuse.
+    twins : float
+        Share of prompts that come with their twin, which differs in what makes it dangerous.
+    opening_tokens, answer_tokens : int
+        Length of the model's own answers, as openings and whole.
+    temperature : float
+        At which the model's own unsafe answers are sampled; harmless ones are greedy.
+    validation : float
+        Share of topics that training never sees.
+    batch : int
+        Prompts that are answered at once.
+    """
+
+    size: int = Field(default=4000, ge=8)
+    preferences: int = Field(default=1000, ge=0)
+    twins: float = Field(default=0.75, ge=0.0, le=1.0)
+    opening_tokens: int = Field(default=12, ge=4)
+    answer_tokens: int = Field(default=48, ge=8)
+    temperature: float = Field(default=0.7, ge=0.0, le=2.0)
+    validation: float = Field(default=0.08, gt=0.0, lt=0.5)
+    batch: int = Field(default=32, ge=1)
+
+
+class LoraSettings(Frozen):
+    """Low-rank adapters (Hu et al., 2022).
+
+    Attributes
+    ----------
+    rank, alpha : int
+    dropout : float
+    layers : int or None
+        Only the last so many layers; all by default. Below the first of them nothing has to be stored or sent back.
+    targets : tuple of str
+        Modules that carry adapters: PEFT's names, or ``all-linear``.
+    """
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    layers: int | None = Field(default=None, ge=1)
+    targets: tuple[str, ...] = ("all-linear",)
+
+
+class LoadSettings(Frozen):
+    """How the model is held while it learns.
+
+    Attributes
+    ----------
+    bits : {16, 4}
+        4 needs CUDA and bitsandbytes (QLoRA; Dettmers et al., 2023); 16 is the number format of this machine.
+    checkpointing : bool
+        Compute activations twice rather than keep them.
+    """
+
+    bits: Literal[16, 4] = 16
+    checkpointing: bool = False
+
+
+class ProbeSettings(Frozen):
+    """Looks at validation prompts while training, and what ends it early.
+
+    Attributes
+    ----------
+    every : int
+        Steps between looks; 0 for none.
+    prompts : int
+        Validation prompts of a look, half of them dangerous, half of each language.
+    tokens : int
+        Of each answer.
+    most_over_refusal : float
+        Training ends once more harmless prompts than this are turned away at ``patience`` looks in a row, and the
+        weights of the best look are kept: that with the lowest sum of compliance and over-refusal.
+    patience : int
+    """
+
+    every: int = Field(default=0, ge=0)
+    prompts: int = Field(default=48, ge=4)
+    tokens: int = Field(default=10, ge=4)
+    most_over_refusal: float = Field(default=0.3, gt=0.0, le=1.0)
+    patience: int = Field(default=2, ge=1)
+
+
+class EvaluateSettings(Frozen):
+    """What is measured before and after, on prompts and questions that training never saw.
+
+    Attributes
+    ----------
+    prompts : int
+        Of each language: dangerous ones, and as many of each harmless kind.
+    questions : int
+        Multiple choice, both languages; the first half fits the temperature, the second is reported.
+    tokens : int
+        Of each answer.
+    samples : int
+        Answers shown side by side.
+    """
+
+    prompts: int = Field(default=80, ge=0)
+    questions: int = Field(default=400, ge=0)
+    tokens: int = Field(default=24, ge=4)
+    samples: int = Field(default=16, ge=0)
+
+
+class StageSettings(Frozen):
+    """One stage of training.
+
+    Attributes
+    ----------
+    arguments : dict
+        Any argument of TRL's configuration of that stage; these outrank GuardMed's defaults.
+    probe : ProbeSettings
+    """
+
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    probe: ProbeSettings = ProbeSettings()
+
+
+class AlignSettings(Frozen):
+    """Settings of alignment; every stage reads what concerns it.
+
+    Attributes
+    ----------
+    seed : int
+    policy : str
+        Packs whose rules decide what is unsafe.
+    pairs, lora, load, evaluate
+        See each.
+    sft, reward, dpo, ppo, grpo : StageSettings
+    """
+
+    schema_version: Literal[1] = 1
+    seed: int = 0
+    policy: str = "clinical"
+    pairs: PairSettings = PairSettings()
+    lora: LoraSettings = LoraSettings()
+    load: LoadSettings = LoadSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    sft: StageSettings = StageSettings()
+    reward: StageSettings = StageSettings()
+    dpo: StageSettings = StageSettings()
+    ppo: StageSettings = StageSettings()
+    grpo: StageSettings = StageSettings()
+
+
+def load_settings(config: Path | None = None, *, changes: Mapping[str, Any] | None = None) -> AlignSettings:
+    """Settings of a YAML file, with changes by dotted name (``dpo.arguments.beta``) on top.
+
+    Raises
+    ------
+    DataError, UsageError
+        The file, or a change, does not fit.
+    """
+    settings = read_yaml(config, AlignSettings) if config else AlignSettings()
+    if not changes:
+        return settings
+    value = settings.model_dump()
+    for name, new in changes.items():
+        here: Any = value
+        *parents, last = name.split(".")
+        for parent in parents:
+            here = here.get(parent) if isinstance(here, dict) else None
+        if not isinstance(here, dict) or (last not in here and parents[-1:] != ["arguments"]):
+            raise UsageError(f"There is no setting {name!r}.", mend="Name one as in align.yaml: seed, lora.rank, dpo.arguments.beta.")
+        here[last] = new
+    try:
+        return AlignSettings.model_validate(value)
+    except ValidationError as error:
+        raise UsageError(f"{describe(error)}.", mend="Mend that setting.") from None

@@ -1,0 +1,182 @@
+"""One stage of alignment from end to end: measure, train, save, measure again, and write down what was done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from guardmed.align.card import model_card
+from guardmed.align.dpo import dpo_trainer
+from guardmed.align.evaluate import BaseAnswers, Measured, Suite, accuracy_change, base_answers, load_suite, measure, side_by_side
+from guardmed.align.pairs import PreferencePair
+from guardmed.align.probe import Watch
+from guardmed.align.results import AlignRun, DataUsed, Stage, write_run
+from guardmed.align.settings import AlignSettings, StageSettings
+from guardmed.align.sft import sft_trainer
+from guardmed.audit.store import answer_store
+from guardmed.errors import DataError
+from guardmed.files import digest_value, writable, write_text
+from guardmed.models import LanguageModel, load_model
+from guardmed.policy import Policy
+from guardmed.resources import cache_folder
+from guardmed.version import VERSION
+
+# Told what is being done, how much of it is done, and how much there is to do.
+Tell = Callable[[str, int, int], None]
+# What a run does not depend on, or what names a folder.
+_PLACES = frozenset({"output_dir", "logging_dir", "run_name", "report_to", "disable_tqdm", "hub_token", "push_to_hub_token"})
+_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
+
+
+def run_stage(
+    stage: Stage,
+    model: str,
+    rows: Sequence[PreferencePair],
+    settings: AlignSettings,
+    *,
+    out: Path,
+    policy: Policy,
+    data: str,
+    adapter: Path | None = None,
+    terms: list[str] | None = None,
+    resume: bool = False,
+    tell: Tell | None = None,
+) -> AlignRun:
+    """Train a model and write a run folder.
+
+    Parameters
+    ----------
+    stage : {"sft", "dpo"}
+    model : str
+        Specification of what training begins from.
+    rows : sequence of PreferencePair
+    settings : AlignSettings
+    out : Path
+        Gets ``adapter``, ``checkpoint``, ``run.json`` and the checkpoint's card.
+    policy : Policy
+        Judges answers.
+    data : str
+        What the pairs are called.
+    adapter : Path, optional
+        LoRA adapter to merge before training.
+    terms : list of str, optional
+        New words for the vocabulary.
+    resume : bool
+        Go on from the newest whole training state.
+    tell : callable, optional
+
+    Raises
+    ------
+    DataError
+        There is nothing to train on.
+    """
+    from guardmed.align.training import curve, load_trainee, lora_config, save_checkpoint, train
+
+    told = tell or (lambda title, done, total: None)
+    training = [row for row in rows if row.split == "train"]
+    if not training:
+        raise DataError(f"{data} holds no rows to train on.", mend="Make pairs: guardmed align pairs.")
+    writable(out)
+    own: StageSettings = getattr(settings, stage)
+    started = time.perf_counter()
+    before = look_before(model, adapter, settings, policy, told)
+    trainee = load_trainee(model, adapter=adapter, settings=settings.load, terms=terms)
+    watch = Watch(rows, policy, trainee.tokenizer, own.probe, advance=lambda done, total: told("Training", done, total))
+    maker = sft_trainer if stage == "sft" else dpo_trainer
+    trainer = maker(trainee, training, own, lora=lora_config(trainee, settings.lora), out=out, seed=settings.seed, watch=watch)
+    learning, every = trainee.trainable, trainee.parameters
+    train(trainer, out=out, resume=resume)
+    watch.restore(trainee.model)
+    points, steps, used = curve(trainer), int(trainer.state.global_step), len(trainer.train_dataset)
+    told_arguments = plain_arguments(trainer.args)
+    del trainer
+    save_checkpoint(trainee, out)
+    del trainee
+    after = look_after(out / "checkpoint", before, settings, policy, told)
+    run = AlignRun(
+        stage=stage,
+        model=model,
+        adapter=str(adapter) if adapter else None,
+        base_fingerprint=before.fingerprint,
+        settings={
+            **settings.model_dump(mode="json", include={"policy", "lora", "load", "evaluate"}),
+            stage: {"probe": own.probe.model_dump(mode="json"), "arguments": told_arguments},
+        },
+        seed=settings.seed,
+        versions=versions(),
+        data=DataUsed(name=data, digest=digest_value([row.model_dump(mode="json") for row in rows]), examples=used),
+        steps=steps,
+        seconds=time.perf_counter() - started,
+        trainable=learning,
+        parameters=every,
+        stopped=watch.stopped,
+        curve=points,
+        probes=tuple(watch.probes),
+        before=before.measured.figures if before.measured else None,
+        after=after.figures if after else None,
+        change=accuracy_change(before.measured, after) if before.measured and after else None,
+        samples=side_by_side(before.suite, before.measured, after, settings.evaluate.samples) if before.measured and after else (),
+    )
+    write_run(run, out)
+    write_text(out / "checkpoint" / "README.md", model_card(run))
+    return run
+
+
+@dataclass(frozen=True)
+class Before:
+    """The base, measured: what the result is compared with."""
+
+    fingerprint: str
+    suite: Suite
+    answers: BaseAnswers | None
+    measured: Measured | None
+
+
+def look_before(model: str, adapter: Path | None, settings: AlignSettings, policy: Policy, told: Tell) -> Before:
+    """Measure what training begins from; where nothing is to be asked, its fingerprint is all."""
+    loaded = load_model(model, adapter=adapter)
+    suite = load_suite(settings.evaluate, seed=settings.seed)
+    if not suite.rows and not suite.items:
+        return Before(loaded.fingerprint, suite, None, None)
+    answers = base_answers(loaded, suite, seed=settings.seed)
+    return Before(loaded.fingerprint, suite, answers, _measured(loaded, suite, settings, policy, answers, "Before", told))
+
+
+def look_after(checkpoint: Path, before: Before, settings: AlignSettings, policy: Policy, told: Tell) -> Measured | None:
+    """Measure the checkpoint as it was written."""
+    if before.measured is None:
+        return None
+    return _measured(load_model(str(checkpoint)), before.suite, settings, policy, before.answers, "After", told)
+
+
+def _measured(model: LanguageModel, suite: Suite, settings: AlignSettings, policy: Policy, answers: BaseAnswers | None, title: str, told: Tell) -> Measured:
+    # The journal is the gate's own, so that neither asks what the other has asked.
+    with answer_store(cache_folder("gate"), model.fingerprint[:24]) as store:
+        return measure(model, suite, settings.evaluate, policy=policy, store=store, base=answers, advance=lambda done, total: told(title, done, total))
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that decide what is learnt."""
+    found = {"guardmed": VERSION}
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def plain_arguments(arguments: Any) -> dict[str, Any]:
+    """A trainer's arguments that differ from TRL's defaults, as JSON, without places on this machine."""
+    import dataclasses
+
+    out = {}
+    for field in dataclasses.fields(arguments):
+        value = getattr(arguments, field.name)
+        value = getattr(value, "value", value)
+        if field.name not in _PLACES and value != field.default and (value is None or isinstance(value, (bool, int, float, str, list))):
+            out[field.name] = value
+    return out
