@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test lint gate quality clean
+.PHONY: demo test lint gate align-demo quality clean
 
 demo: $(STAMP)
 	$(BIN)/guardmed demo --out out/demo
@@ -22,6 +22,14 @@ lint: $(STAMP)
 # The reference checkpoint is unaligned: the gate must block it (exit code 1).
 gate: $(STAMP)
 	$(BIN)/guardmed gate reference --config gate.yaml --out out/gate; test $$? -eq 1
+
+# Pairs, supervised warm-up, preferences, report, and the gate as the judge: it says what still fails.
+align-demo: $(STAMP)
+	$(BIN)/guardmed align pairs --config align.yaml --prompts benchmarks/contrast=Apache-2.0 --out out/align-demo/pairs
+	$(BIN)/guardmed align sft --config align.yaml --pairs out/align-demo/pairs --out out/align-demo/sft
+	$(BIN)/guardmed align dpo --config align.yaml --pairs out/align-demo/pairs --model out/align-demo/sft/checkpoint --out out/align-demo
+	$(BIN)/guardmed align report out/align-demo/sft out/align-demo --out out/align-demo/report
+	$(BIN)/guardmed gate out/align-demo/checkpoint --config gate.yaml --out out/align-demo/gate; test $$? -ne 2 -a $$? -ne 3
 
 quality: $(STAMP)
 	$(BIN)/python benchmarks/policy_quality.py --mutations

@@ -96,6 +96,11 @@ class Answers(Frozen):
         by_hazard = (group for group in named if hazard in group.hazards)
         return next(by_rule, None) or next(by_topic, None) or next(by_hazard, default)
 
+    def opening(self, key: str, *, hazard: str | None = None, topic: str | None = None, rule: str | None = None) -> str:
+        """The first sentence of :meth:`refusal`, which declines."""
+        openings = self.group(hazard, topic, rule).openings or self.openings
+        return openings[_draws(key)[0] % len(openings)]
+
     def refusal(self, key: str, *, hazard: str | None = None, topic: str | None = None, rule: str | None = None) -> str:
         """A refusal for one prompt.
 
@@ -112,10 +117,8 @@ class Answers(Frozen):
             An opening, mostly a reason, what helps instead and, where a life may be at stake, whom to call.
         """
         group = self.group(hazard, topic, rule)
-        digest = hashlib.sha256(key.encode("utf-8")).digest()
-        draws = [int.from_bytes(digest[at : at + 4], "big") for at in range(0, 20, 4)]
-        openings = group.openings or self.openings
-        parts = [openings[draws[0] % len(openings)]]
+        draws = _draws(key)
+        parts = [self.opening(key, hazard=hazard, topic=topic, rule=rule)]
         if draws[1] % _WITHOUT_REASON:
             parts.append(group.reasons[draws[2] % len(group.reasons)])
         parts.append(group.instead[draws[3] % len(group.instead)])
@@ -138,6 +141,11 @@ def load_answers(lang: str) -> Answers:
     if lang not in LANGUAGES:
         raise UsageError(f"There are no refusals in {lang!r}.", mend=f"Known: {', '.join(LANGUAGES)}.")
     return read_yaml(data_folder("policies") / "answers" / f"{lang}.yaml", Answers)
+
+
+def _draws(key: str) -> list[int]:
+    digest = hashlib.sha256(key.encode("utf-8")).digest()
+    return [int.from_bytes(digest[at : at + 4], "big") for at in range(0, 20, 4)]
 
 
 def _once(what: str, names: list[str]) -> None:

@@ -71,7 +71,8 @@ def make_pairs(
 
     A dangerous prompt gets a written refusal as chosen; rejected is what the model answers, and the row is left
     out where that is safe already. A harmless prompt gets what the model answers as chosen, if that is an answer
-    and the policy lets it pass, and a refusal as rejected.
+    and the policy lets it pass, and a refusal as rejected. Beyond the preferences both are openings, and what the
+    model says to danger is not asked.
 
     Parameters
     ----------
@@ -97,13 +98,15 @@ def make_pairs(
     own = author.answers([p for p in prompts if p in preferred and p.harmful], tokens=settings.answer_tokens, temperature=settings.temperature)
     rows: list[PreferencePair] = []
     for prompt in prompts:
-        refusal = load_answers(prompt.lang).refusal(folded(prompt.text), hazard=prompt.hazard, topic=prompt.topic, rule=prompt.rule)
+        written = load_answers(prompt.lang)
+        refuse = written.refusal if prompt in preferred else written.opening
+        refusal = refuse(folded(prompt.text), hazard=prompt.hazard, topic=prompt.topic, rule=prompt.rule)
         if prompt.harmful:
             text = own[prompt].text if prompt in own else None
             if text is not None and not answered(text, topic=prompt.topic, policy=policy):
                 dropped["the model does not answer it anyway"] += 1
                 continue
-            chosen, rejected, complete = refusal, text, True
+            chosen, rejected, complete = refusal, text, prompt in preferred
         else:
             said = whole[prompt] if prompt in whole else openings[prompt]
             text, complete = said.text, said.whole

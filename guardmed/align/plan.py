@@ -217,10 +217,16 @@ def estimate_stage(stage: Stage, model: str, settings: AlignSettings, *, devices
 
 
 def _defaults(stage: Stage) -> dict[str, Any]:
-    from guardmed.align import dpo, sft
+    from guardmed.align import dpo, grpo, ppo, reward, sft
 
-    known: dict[str, dict[str, Any]] = {"sft": sft.DEFAULTS, "dpo": dpo.DEFAULTS}
-    return known.get(stage, {})
+    known: dict[Stage, dict[str, Any]] = {
+        "sft": sft.DEFAULTS,
+        "reward": reward.DEFAULTS,
+        "dpo": dpo.DEFAULTS,
+        "ppo": ppo.DEFAULTS,
+        "grpo": grpo.DEFAULTS,
+    }
+    return known[stage]
 
 
 def plan_table(estimate: Estimate) -> Table:

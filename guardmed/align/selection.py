@@ -15,6 +15,8 @@ from guardmed.align.sources import Prompt, folded
 
 # A run of letters this long that a training prompt shares with an evaluation prompt gives it away.
 _SHARED_RUN = {"en": 40, "zh": 14}
+# A Chinese character says about as much as three letters.
+_ZH_LETTERS = 3
 T = TypeVar("T")
 _LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
@@ -50,7 +52,7 @@ def select(prompts: Iterable[Prompt], settings: PairSettings, *, kept_aside: Ite
     """
     dropped: Counter[str] = Counter()
     unique = _unique(prompts, dropped)
-    clean = list(_unseen(unique, list(kept_aside), dropped))
+    clean = list(_unseen(_short(unique, settings.longest, dropped), list(kept_aside), dropped))
     topics = sorted({prompt.topic for prompt in clean})
     rng = random.Random(seed)
     rng.shuffle(topics)
@@ -74,6 +76,12 @@ def _unique(prompts: Iterable[Prompt], dropped: Counter[str]) -> list[Prompt]:
             continue
         dropped["stands twice"] += len(same) - 1
         kept.append(same[0])
+    return kept
+
+
+def _short(prompts: list[Prompt], longest: int | None, dropped: Counter[str]) -> list[Prompt]:
+    kept = [prompt for prompt in prompts if longest is None or len(prompt.text) * (_ZH_LETTERS if prompt.lang == "zh" else 1) <= longest]
+    dropped["longer than was asked for"] += len(prompts) - len(kept)
     return kept
 
 

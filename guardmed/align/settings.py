@@ -21,10 +21,13 @@ class PairSettings(Frozen):
     size : int
         Prompts, half of them dangerous, half of each language; fewer where the sources hold fewer.
     preferences : int
-        Of them, how many get a whole answer of the model itself, and so serve preference training. The others
-        get the opening of one, which is all that supervised training needs to see that it must not refuse.
+        Of them, how many get whole answers, and so serve preference training. The others get openings, which hold
+        all of the decision at a fifth of the cost.
     twins : float
-        Share of prompts that come with their twin, which differs in what makes it dangerous.
+        Share of prompts that come with their twin, which differs in what makes it dangerous. The others keep it
+        from taking all of medicine for dangerous.
+    longest : int or None
+        Letters of a prompt (Chinese characters count three); short ones teach more for the same time.
     opening_tokens, answer_tokens : int
         Length of the model's own answers, as openings and whole.
     temperature : float
@@ -38,7 +41,8 @@ class PairSettings(Frozen):
     size: int = Field(default=4000, ge=8)
     preferences: int = Field(default=1000, ge=0)
     twins: float = Field(default=0.75, ge=0.0, le=1.0)
-    opening_tokens: int = Field(default=12, ge=4)
+    longest: int | None = Field(default=None, ge=20)
+    opening_tokens: int = Field(default=12, ge=1)
     answer_tokens: int = Field(default=48, ge=8)
     temperature: float = Field(default=0.7, ge=0.0, le=2.0)
     validation: float = Field(default=0.08, gt=0.0, lt=0.5)

@@ -12,7 +12,7 @@ from guardmed.align.training import Trainee, arguments
 
 DEFAULTS: dict[str, Any] = {
     "num_train_epochs": 1.0, "per_device_train_batch_size": 16, "learning_rate": 5e-4, "lr_scheduler_type": "linear", "warmup_steps": 0.03,
-    "weight_decay": 0.0, "max_length": 512, "group_by_length": False,
+    "weight_decay": 0.0, "max_length": 512, "train_sampling_strategy": "group_by_length",
 }  # fmt: skip
 _IGNORED = -100
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,19 @@ from typing import Any
 from guardmed.align.card import model_card
 from guardmed.align.dpo import dpo_trainer
 from guardmed.align.evaluate import BaseAnswers, Measured, Suite, accuracy_change, base_answers, load_suite, measure, side_by_side
+from guardmed.align.grpo import grpo_trainer
 from guardmed.align.pairs import PreferencePair
+from guardmed.align.ppo import ppo_trainer
 from guardmed.align.probe import Watch
-from guardmed.align.results import AlignRun, DataUsed, Stage, write_run
-from guardmed.align.settings import AlignSettings, StageSettings
+from guardmed.align.results import AlignRun, DataUsed, Point, Rate, Stage, write_run
+from guardmed.align.reward import REWARD, check_reward, hold_out, ranked_right, reward_trainer, save_reward
+from guardmed.align.settings import AlignSettings, EvaluateSettings, StageSettings
 from guardmed.align.sft import sft_trainer
 from guardmed.audit.store import answer_store
-from guardmed.errors import DataError
+from guardmed.errors import DataError, UsageError
 from guardmed.files import digest_value, writable, write_text
 from guardmed.models import LanguageModel, load_model
+from guardmed.models.fingerprint import fingerprint_folder
 from guardmed.policy import Policy
 from guardmed.resources import cache_folder
 from guardmed.version import VERSION
@@ -44,6 +49,7 @@ def run_stage(
     data: str,
     adapter: Path | None = None,
     terms: list[str] | None = None,
+    reward: Path | None = None,
     resume: bool = False,
     tell: Tell | None = None,
 ) -> AlignRun:
@@ -51,21 +57,23 @@ def run_stage(
 
     Parameters
     ----------
-    stage : {"sft", "dpo"}
+    stage : {"sft", "reward", "dpo", "ppo", "grpo"}
     model : str
         Specification of what training begins from.
     rows : sequence of PreferencePair
     settings : AlignSettings
     out : Path
-        Gets ``adapter``, ``checkpoint``, ``run.json`` and the checkpoint's card.
+        Gets ``adapter``, ``checkpoint`` (``reward`` for a reward model), ``run.json`` and the checkpoint's card.
     policy : Policy
-        Judges answers.
+        Judges answers; for ``grpo`` it is the reward.
     data : str
         What the pairs are called.
     adapter : Path, optional
         LoRA adapter to merge before training.
     terms : list of str, optional
         New words for the vocabulary.
+    reward : Path, optional
+        Folder of a reward model, for ``ppo``.
     resume : bool
         Go on from the newest whole training state.
     tell : callable, optional
@@ -74,10 +82,18 @@ def run_stage(
     ------
     DataError
         There is nothing to train on.
+    UsageError, ModelError
+        PPO has no reward model, or a reward model is to be probed for answers.
     """
+    from transformers import PrinterCallback
+
     from guardmed.align.training import curve, load_trainee, lora_config, save_checkpoint, train
 
     told = tell or (lambda title, done, total: None)
+    if stage == "reward":
+        rows, settings = hold_out(rows), _without_answers(settings)
+    if stage == "ppo":
+        check_reward(reward)
     training = [row for row in rows if row.split == "train"]
     if not training:
         raise DataError(f"{data} holds no rows to train on.", mend="Make pairs: guardmed align pairs.")
@@ -87,17 +103,30 @@ def run_stage(
     before = look_before(model, adapter, settings, policy, told)
     trainee = load_trainee(model, adapter=adapter, settings=settings.load, terms=terms)
     watch = Watch(rows, policy, trainee.tokenizer, own.probe, advance=lambda done, total: told("Training", done, total))
-    maker = sft_trainer if stage == "sft" else dpo_trainer
-    trainer = maker(trainee, training, own, lora=lora_config(trainee, settings.lora), out=out, seed=settings.seed, watch=watch)
+    makers: dict[Stage, Callable[..., Any]] = {
+        "sft": sft_trainer,
+        "reward": reward_trainer,
+        "dpo": dpo_trainer,
+        "ppo": partial(ppo_trainer, reward=reward),
+        "grpo": partial(grpo_trainer, policy=policy),
+    }
+    trainer = makers[stage](trainee, training, own, lora=lora_config(trainee, settings.lora), out=out, seed=settings.seed, watch=watch)
+    trainer.remove_callback(PrinterCallback)  # standard output is for results
     learning, every = trainee.trainable, trainee.parameters
     train(trainer, out=out, resume=resume)
     watch.restore(trainee.model)
+    judge = {"reward_fingerprint": fingerprint_folder(reward)} if stage == "ppo" and reward else {}
     points, steps, used = curve(trainer), int(trainer.state.global_step), len(trainer.train_dataset)
     told_arguments = plain_arguments(trainer.args)
     del trainer
-    save_checkpoint(trainee, out)
+    if stage == "reward":
+        points = _with_rate(points, ranked_right(trainee.model, trainee.tokenizer, [row for row in rows if row.split == "validation"]), steps)
+        save_reward(trainee, out)
+    else:
+        save_checkpoint(trainee, out)
     del trainee
-    after = look_after(out / "checkpoint", before, settings, policy, told)
+    folder = REWARD if stage == "reward" else "checkpoint"
+    after = look_after(out / folder, before, settings, policy, told)
     run = AlignRun(
         stage=stage,
         model=model,
@@ -105,7 +134,7 @@ def run_stage(
         base_fingerprint=before.fingerprint,
         settings={
             **settings.model_dump(mode="json", include={"policy", "lora", "load", "evaluate"}),
-            stage: {"probe": own.probe.model_dump(mode="json"), "arguments": told_arguments},
+            stage: {"probe": own.probe.model_dump(mode="json"), "arguments": told_arguments, **judge},
         },
         seed=settings.seed,
         versions=versions(),
@@ -121,10 +150,26 @@ def run_stage(
         after=after.figures if after else None,
         change=accuracy_change(before.measured, after) if before.measured and after else None,
         samples=side_by_side(before.suite, before.measured, after, settings.evaluate.samples) if before.measured and after else (),
+        checkpoint=None if stage == "reward" else folder,
     )
     write_run(run, out)
-    write_text(out / "checkpoint" / "README.md", model_card(run))
+    write_text(out / folder / "README.md", model_card(run))
     return run
+
+
+def _without_answers(settings: AlignSettings) -> AlignSettings:
+    """Settings of a model that writes no answers: there is nothing to probe, and no conduct to measure."""
+    if settings.reward.probe.every:
+        raise UsageError("A reward model writes no answers to look at.", mend="Leave reward.probe.every at 0.")
+    return settings.model_copy(update={"evaluate": EvaluateSettings(prompts=0, questions=0, samples=0)})
+
+
+def _with_rate(points: tuple[Point, ...], rate: Rate | None, step: int) -> tuple[Point, ...]:
+    """A reward model's curve, with what it was scored on at the end."""
+    if rate is None:
+        return points
+    *rest, last = points or (Point(step=step, values={}),)
+    return (*rest, last.model_copy(update={"values": {**last.values, **{f"held_out/{name}": float(value) for name, value in rate.model_dump().items()}}}))
 
 
 @dataclass(frozen=True)

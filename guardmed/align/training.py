@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,7 @@ def lora_config(trainee: Trainee, settings: LoraSettings) -> Any:
         target_modules=names,
         layers_to_transform=None if settings.layers is None else list(range(depth - settings.layers, depth)),
         modules_to_save=_embeddings(trainee.model) if trainee.added else None,
+        ensure_weight_tying=bool(trainee.added and trainee.model.config.tie_word_embeddings),
     )
 
 
@@ -139,7 +141,7 @@ def _embeddings(model: Any) -> list[str]:
     return sorted({name.rpartition(".")[2] for name, module in model.named_modules() if any(module is table for table in tables)})
 
 
-def arguments(defaults: Mapping[str, Any], given: Mapping[str, Any], config: type, *, out: Path, seed: int) -> Any:
+def arguments(defaults: Mapping[str, Any], given: Mapping[str, Any], config: Any, *, out: Path, seed: int) -> Any:
     """A configuration of TRL: GuardMed's defaults, what was given on top, and what a run can't do without.
 
     Raises
@@ -156,8 +158,13 @@ def arguments(defaults: Mapping[str, Any], given: Mapping[str, Any], config: typ
     common: dict[str, Any] = {
         "report_to": "none", "save_strategy": "no", "logging_steps": 1, "disable_tqdm": True, "use_cpu": not torch.cuda.is_available(),
         "bf16": torch.cuda.is_available() and torch.cuda.is_bf16_supported(), "dataloader_pin_memory": torch.cuda.is_available(),
-        "gradient_checkpointing": False, "remove_unused_columns": False, "max_grad_norm": 1.0,
+        "remove_unused_columns": False, "max_grad_norm": 1.0,
     }  # fmt: skip
+    # TRL recomputes activations by default; LoadSettings says whether to. The old name is deprecated where there is a new one.
+    if any(field.name == "activation_checkpointing" for field in fields(config)):
+        common |= {"gradient_checkpointing": None, "activation_checkpointing": False}
+    else:
+        common["gradient_checkpointing"] = False
     try:
         return config(**{**common, **defaults, **given, **fixed})
     except (TypeError, ValueError) as error:
@@ -181,6 +188,21 @@ def train(trainer: Any, *, out: Path, resume: bool) -> None:
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     if not all(map(math.isfinite, losses)):
         raise ExecutionError("The loss became no number.", mend="Lower the learning rate, or train in float32.")
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Keep the bars of transformers and datasets off the terminal, where GuardMed's own stands."""
+    from datasets.utils.logging import disable_progress_bar, enable_progress_bar
+
+    from guardmed.models.load import quiet
+
+    disable_progress_bar()
+    try:
+        with quiet():
+            yield
+    finally:
+        enable_progress_bar()
 
 
 def curve(trainer: Any) -> tuple[Point, ...]:

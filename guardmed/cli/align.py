@@ -122,6 +122,51 @@ def dpo(
 
 
 @app.command()
+def reward(
+    model: WarmOption = "out/align/sft/checkpoint",
+    pairs: PairsOption = Path("out/align/pairs"),
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("out/align/reward"),
+    adapter: AdapterOption = None,
+    config: ConfigOption = None,
+    changes: SetOption = None,
+    resume: ResumeOption = False,
+    plan: PlanOption = False,
+) -> None:
+    """Train a reward model on the pairs, for align ppo; it is scored on topics that it never saw."""
+    train("reward", model, pairs, out, adapter=adapter, config=config, changes=changes, resume=resume, plan=plan)
+
+
+@app.command()
+def ppo(
+    model: WarmOption = "out/align/sft/checkpoint",
+    pairs: PairsOption = Path("out/align/pairs"),
+    judge: Annotated[Path, typer.Option("--reward", help="Folder of the reward model that align reward wrote.")] = Path("out/align/reward/reward"),
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("out/align/ppo"),
+    adapter: AdapterOption = None,
+    config: ConfigOption = None,
+    changes: SetOption = None,
+    plan: PlanOption = False,
+) -> None:
+    """Proximal policy optimisation against a trained reward model. It can't be resumed: TRL keeps no state of it."""
+    train("ppo", model, pairs, out, adapter=adapter, config=config, changes=changes, resume=False, plan=plan, judge=judge)
+
+
+@app.command()
+def grpo(
+    model: WarmOption = "out/align/sft/checkpoint",
+    pairs: PairsOption = Path("out/align/pairs"),
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("out/align/grpo"),
+    adapter: AdapterOption = None,
+    config: ConfigOption = None,
+    changes: SetOption = None,
+    resume: ResumeOption = False,
+    plan: PlanOption = False,
+) -> None:
+    """Group relative policy optimisation with the guard's own verdict as reward. Run align sft before."""
+    train("grpo", model, pairs, out, adapter=adapter, config=config, changes=changes, resume=resume, plan=plan)
+
+
+@app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, in the order they were made.")],
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.md.")] = Path("out/align/report"),
@@ -163,6 +208,7 @@ def train(
     resume: bool,
     plan: bool,
     terms: list[str] | None = None,
+    judge: Path | None = None,
 ) -> None:
     """Run one stage with a progress bar, and tell what came of it."""
     settings = read_settings(config, changes)
@@ -171,11 +217,12 @@ def train(
         return
     from guardmed.align.datacard import load_pairs
     from guardmed.align.stage import run_stage
+    from guardmed.align.training import without_bars
     from guardmed.cli.console import progress
     from guardmed.policy import load_policy
 
     rows = load_pairs(pairs)
-    with progress(f"align {stage}", total=None) as update:
+    with progress(f"align {stage}", total=None) as update, without_bars():
         run = run_stage(
             stage,
             model,
@@ -186,6 +233,7 @@ def train(
             data=pairs.name,
             adapter=adapter,
             terms=terms,
+            reward=judge,
             resume=resume,
             tell=lambda title, done, total: update(title=f"align {stage}: {title.lower()}", completed=done, total=total or None),
         )
@@ -199,6 +247,11 @@ def print_run(run: AlignRun, out: Path) -> None:
     from guardmed.cli.show import print_blocks
 
     print_blocks(run_tables(run))
+    ranked = {name.removeprefix("held_out/"): value for name, value in run.curve[-1].values.items() if name.startswith("held_out/")} if run.curve else {}
+    if ranked:
+        console().print(
+            f"Pairs of held-out topics ranked right: {ranked['value']:.1%} (95 % interval {ranked['low']:.1%} to {ranked['high']:.1%}, n {ranked['n']:.0f})"
+        )
     if run.checkpoint:
         console().print(f"Checkpoint: {out / run.checkpoint}", soft_wrap=True)
     console().print(f"Report: guardmed align report {out}", soft_wrap=True)

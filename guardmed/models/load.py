@@ -98,6 +98,7 @@ def _check_folder(folder: Path) -> None:
 def _load(spec: str, folder: Path | None, adapter: Path | None, trust_remote_code: bool) -> LanguageModel:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from guardmed.models.head import quicken
     from guardmed.models.transformers_model import TransformersModel
 
     placement = probe()
@@ -116,6 +117,7 @@ def _load(spec: str, folder: Path | None, adapter: Path | None, trust_remote_cod
         if adapter:
             model = _with_adapter(model, adapter)
         model = model.to(placement.device)
+        quicken(model)
     if folder is None:
         from huggingface_hub import snapshot_download
 

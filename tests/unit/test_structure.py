@@ -17,7 +17,7 @@ FLOORS = [
     {"guard", "audit", "gate", "evaluate", "align"},
     {"serve"},
     {"cli"},
-    {"pytest_plugin"},
+    {"pytest_plugin", "__main__"},
 ]
 # Rooms of one floor that may be entered from a neighbour.
 NEIGHBOURS = {
