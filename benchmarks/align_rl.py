@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, required=True, help="folder that align pairs wrote")
     parser.add_argument("--model", default="reference", help="what training begins from; best a checkpoint of align sft")
     parser.add_argument("--updates", type=int, default=40, help=f"of each; at least {2 * ENDS}")
+    parser.add_argument("--tokens", type=int, default=32, help="of an answer")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out/align-rl"))
     parser.add_argument("--only", choices=tuple(LOGGED), help="one of the two")
@@ -50,7 +51,8 @@ def main() -> None:
 
 
 def run(stage: str, arguments: argparse.Namespace) -> AlignRun:
-    own = {} if stage == "reward" else {stage: {"arguments": {"max_steps": arguments.updates}}}
+    lengths = {"ppo": "response_length", "grpo": "max_completion_length"}
+    own = {stage: {"arguments": {"max_steps": arguments.updates, lengths[stage]: arguments.tokens}}} if stage in lengths else {}
     settings = AlignSettings.model_validate({"seed": arguments.seed, "evaluate": {"prompts": 0, "questions": 0, "samples": 0}, **own})
     return run_stage(
         stage,

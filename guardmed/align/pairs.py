@@ -22,7 +22,7 @@ from guardmed.text import sentences
 
 Split = Literal["train", "validation"]
 Advance = Callable[[int, int], None]
-# Fewer letters than this answer nothing, and say nothing of how an answer begins.
+# A whole answer of fewer letters says nothing.
 _LEAST = 6
 
 
@@ -110,7 +110,7 @@ def make_pairs(
         else:
             said = whole[prompt] if prompt in whole else openings[prompt]
             text, complete = said.text, said.whole
-            problem = _unfit(text, policy)
+            problem = _unfit(text, policy, least=_LEAST if prompt in preferred else 1)
             if problem:
                 dropped[problem] += 1
                 continue
@@ -137,9 +137,9 @@ def _preferred(selection: Selection, settings: PairSettings) -> frozenset[Prompt
     return frozenset(chosen)
 
 
-def _unfit(text: str, policy: Policy) -> str | None:
+def _unfit(text: str, policy: Policy, *, least: int) -> str | None:
     """Why an answer can't be taught as a good one."""
-    if sum(char.isalnum() for char in text) < _LEAST:
+    if sum(char.isalnum() for char in text) < least:
         return "the model says nothing to it"
     if turned_away(text):
         return "the model turns it away itself"

@@ -136,8 +136,8 @@ def estimate(
     weights need no more, and trained ones 2N for their own. Attention adds 4 x length x width of the
     heads per block, forward, and twice that backward (Kaplan et al., 2020, section 2.1; Chowdhery et
     al., 2022, "PaLM", appendix B). Checkpointing repeats the forward pass. Passes without gradients count
-    once: DPO's reference, PPO's generation, reference, value and reward, GRPO's generation (its
-    ``beta`` is 0 by default, so it has no reference). PPO's further epochs over a rollout do not count.
+    once: DPO's reference, PPO's generation, reference, value and reward, GRPO's generation and
+    reference (GuardMed's ``beta`` is above 0). PPO's further epochs over a rollout do not count.
     """
     shape = shape_of(config)
     layers = shape.layers if layers is None else layers
@@ -257,7 +257,7 @@ _LOGITS_MEAN: dict[Stage, str] = {
     "grpo": "of completions, with their gradients",
 }
 # How many there are, and how many of them end in logits.
-_PASSES_WITHOUT_GRADIENTS: dict[Stage, tuple[int, int]] = {"sft": (0, 0), "dpo": (1, 1), "reward": (0, 0), "ppo": (4, 2), "grpo": (1, 1)}
+_PASSES_WITHOUT_GRADIENTS: dict[Stage, tuple[int, int]] = {"sft": (0, 0), "dpo": (1, 1), "reward": (0, 0), "ppo": (4, 2), "grpo": (2, 2)}
 
 
 def _check(shape: Shape, *, layers: int, length: int, completion: int, **sizes: int) -> None:

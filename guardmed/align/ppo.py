@@ -22,7 +22,7 @@ from guardmed.errors import DataError, ExecutionError, UsageError
 
 # Unfinished answers are not punished by default: refusals are short, so that would reward refusing.
 DEFAULTS: dict[str, Any] = {
-    "max_steps": 100, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 2, "num_ppo_epochs": 2, "num_mini_batches": 1,
+    "max_steps": 100, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "num_ppo_epochs": 2, "num_mini_batches": 1,
     "response_length": 48, "stop_token": "eos", "temperature": 1.0, "kl_coef": 0.05, "vf_coef": 0.1, "learning_rate": 1e-4,
     "lr_scheduler_type": "constant_with_warmup", "warmup_steps": 3, "weight_decay": 0.0, "num_sample_generations": 0,
 }  # fmt: skip
@@ -58,7 +58,7 @@ def ppo_trainer(
     each = config.per_device_train_batch_size * config.gradient_accumulation_steps
     if len(prompts) < each * PartialState().num_processes:
         raise DataError(
-            f"There are {len(prompts)} prompts, and an update takes {each}.", mend="Lower ppo.arguments.gradient_accumulation_steps, or make more pairs."
+            f"There are {len(prompts)} prompts, and an update takes {each}.", mend="Lower ppo.arguments.per_device_train_batch_size, or make more pairs."
         )
     if config.max_steps > 0:  # which TRL's loop does not look at
         config.total_episodes = config.max_steps * each * PartialState().num_processes

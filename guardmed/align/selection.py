@@ -17,6 +17,8 @@ from guardmed.align.sources import Prompt, folded
 _SHARED_RUN = {"en": 40, "zh": 14}
 # A Chinese character says about as much as three letters.
 _ZH_LETTERS = 3
+# Validation prompts of a small set: fewer could not show over-refusal.
+_LEAST_ASIDE = 48
 T = TypeVar("T")
 _LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
@@ -58,8 +60,9 @@ def select(prompts: Iterable[Prompt], settings: PairSettings, *, kept_aside: Ite
     rng.shuffle(topics)
     held = frozenset(topics[: max(1, round(settings.validation * len(topics)))])
     train = [prompt for prompt in clean if prompt.topic not in held]
-    chosen = _balanced(train, settings, rng, first)
-    validation = _balanced([prompt for prompt in clean if prompt.topic in held], settings, rng, frozenset())
+    chosen = _balanced(train, settings, rng, first, size=settings.size)
+    aside = [prompt for prompt in clean if prompt.topic in held]
+    validation = _balanced(aside, settings, rng, frozenset(), size=max(_LEAST_ASIDE, round(settings.validation * settings.size)))
     dropped["beyond the size"] += len(train) - len(chosen)
     return Selection(tuple(chosen), tuple(validation), +dropped)
 
@@ -101,27 +104,28 @@ def _runs(words: str, size: int) -> Iterator[str]:
     return (words[at : at + size] for at in range(len(words) - size + 1))
 
 
-def _balanced(prompts: Sequence[Prompt], settings: PairSettings, rng: random.Random, first: frozenset[str]) -> list[Prompt]:
-    """A quarter of the size for each language and kind: twins together, topics in turn."""
+def _balanced(prompts: Sequence[Prompt], settings: PairSettings, rng: random.Random, first: frozenset[str], *, size: int) -> list[Prompt]:
+    """Half of the size for each language, dangerous and harmless prompts in their ratio: twins together, topics in turn."""
+    harmful = size / 2 / (1 + settings.harmless)
+    wanted = {True: int(harmful), False: size // 2 - int(harmful)}
     out: list[Prompt] = []
     for lang in _LANGUAGES:
         spoken = [prompt for prompt in prompts if prompt.lang == lang]
-        quarter = settings.size // 4
-        urgent = [prompt for prompt in spoken if prompt.id in first]
-        twins = _in_turn(_twins(spoken), rng, lambda pair: pair[0].topic)[: round(settings.twins * quarter)]
-        sides = {True: [p for p in urgent if p.harmful], False: [p for p in urgent if not p.harmful]}
-        for pair in twins:
+        sides = {kind: [prompt for prompt in spoken if prompt.id in first and prompt.harmful == kind] for kind in wanted}
+        for pair in _in_turn(_twins(spoken), rng, lambda pair: pair[0].topic)[: round(settings.twins * min(wanted.values()))]:
             for prompt in pair:
                 sides[prompt.harmful].append(prompt)
         taken = {id(prompt) for side in sides.values() for prompt in side}
-        for harmful, side in sides.items():
-            rest = _in_turn([p for p in spoken if p.harmful == harmful and id(p) not in taken and p.twin is None], rng, lambda p: p.source)
-            more = _in_turn([p for p in spoken if p.harmful == harmful and id(p) not in taken and p.twin is not None], rng, lambda p: p.topic)
-            side.extend([*rest, *more][: max(0, quarter - len(side))])
-        # As many of one as of the other, or the scarcer kind is what the model forgets.
-        fewest = min(quarter, *(len(dict.fromkeys(side)) for side in sides.values()))
-        for side in sides.values():
-            out.extend(list(dict.fromkeys(side))[:fewest])
+        for kind, side in sides.items():
+            free = [prompt for prompt in spoken if prompt.harmful == kind and id(prompt) not in taken]
+            alone = _in_turn([prompt for prompt in free if prompt.twin is None], rng, lambda prompt: prompt.source)
+            parted = _in_turn([prompt for prompt in free if prompt.twin is not None], rng, lambda prompt: prompt.topic)
+            side.extend([*alone, *parted])
+            sides[kind] = list(dict.fromkeys(side))
+        # In their ratio even where one is scarce, or the scarcer kind is what the model forgets.
+        share = min(1.0, *(len(sides[kind]) / number for kind, number in wanted.items() if number))
+        for kind, number in wanted.items():
+            out.extend(sides[kind][: int(share * number)])
     return out
 
 

@@ -19,7 +19,10 @@ class PairSettings(Frozen):
     Attributes
     ----------
     size : int
-        Prompts, half of them dangerous, half of each language; fewer where the sources hold fewer.
+        Prompts, half of each language; fewer where the sources hold fewer.
+    harmless : float
+        Harmless prompts for each dangerous one. A refusal begins in few ways and an answer in many, so that of
+        equal numbers a model that decodes greedily learns to refuse too often.
     preferences : int
         Of them, how many get whole answers, and so serve preference training. The others get openings, which hold
         all of the decision at a fifth of the cost.
@@ -39,6 +42,7 @@ class PairSettings(Frozen):
     """
 
     size: int = Field(default=4000, ge=8)
+    harmless: float = Field(default=1.5, gt=0.0, le=10.0)
     preferences: int = Field(default=1000, ge=0)
     twins: float = Field(default=0.75, ge=0.0, le=1.0)
     longest: int | None = Field(default=None, ge=20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -199,7 +200,9 @@ def without_bars() -> Iterator[None]:
 
     disable_progress_bar()
     try:
-        with quiet():
+        with quiet(), warnings.catch_warnings():
+            # PEFT 0.21 reads a property that transformers 5.23 deprecates.
+            warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
             yield
     finally:
         enable_progress_bar()

@@ -315,7 +315,7 @@ class TestPrompts:
 def test_the_reference_model_takes_two_updates(stage, clinical, tmp_path):
     every = settings(
         reward={"max_steps": 1, "per_device_train_batch_size": 2},
-        ppo={"max_steps": 2, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1, "response_length": 8},
+        ppo={"max_steps": 2, "per_device_train_batch_size": 2, "response_length": 8},
         grpo={"max_steps": 2, "per_device_train_batch_size": 4, "num_generations": 4, "max_completion_length": 8},
     )
     if stage == "ppo":

@@ -40,7 +40,7 @@ class Model(Scripted):
 
 def made(says, clinical, *, preferences=4, train=(HARM, GOOD), validation=(), store=None):
     model = Model(says)
-    settings = PairSettings(size=8, preferences=preferences, opening_tokens=5, answer_tokens=20)
+    settings = PairSettings(harmless=1.0, size=8, preferences=preferences, opening_tokens=5, answer_tokens=20)
     selection = Selection(tuple(train), tuple(validation), Counter())
     return model, make_pairs(selection, model, clinical, settings, seed=0, store=store or AnswerStore())
 

@@ -30,7 +30,7 @@ def crowd(topics=20, each=4):
 
 
 def test_languages_and_kinds_are_alike_and_topics_apart():
-    found = select(crowd(), PairSettings(size=80, validation=0.2), kept_aside=[], seed=0)
+    found = select(crowd(), PairSettings(harmless=1.0, size=80, validation=0.2), kept_aside=[], seed=0)
     cells = Counter((one.lang, one.harmful) for one in found.train)
     assert cells == {("en", True): 20, ("en", False): 20, ("zh", True): 20, ("zh", False): 20}
     assert len({one.topic for one in found.validation}) == 4
@@ -38,15 +38,31 @@ def test_languages_and_kinds_are_alike_and_topics_apart():
     assert len({one.topic for one in found.train}) == 16  # topics in turn, so none is left out
 
 
+def test_few_are_held_out_of_few():
+    found = select(crowd(each=40), PairSettings(harmless=1.0, size=800, validation=0.3), kept_aside=[], seed=0)
+    assert len(found.validation) == 240
+    assert len(found.train) == 800
+
+
+def test_long_prompts_can_be_left_out():
+    found = select([*crowd(), prompt("x" * 200), prompt("长" * 70)], PairSettings(harmless=1.0, size=1000, longest=200), kept_aside=[], seed=0)
+    assert found.dropped["longer than was asked for"] == 1
+
+
 def test_the_same_seed_chooses_the_same_prompts_and_another_seed_others():
-    settings = PairSettings(size=40, validation=0.2)
+    settings = PairSettings(harmless=1.0, size=40, validation=0.2)
     one, again, other = (select(crowd(), settings, kept_aside=[], seed=seed) for seed in (3, 3, 4))
     assert one == again
     assert one.train != other.train
 
 
+def test_harmless_prompts_can_outnumber_the_others():
+    found = select(crowd(), PairSettings(harmless=3.0, size=80, validation=0.2), kept_aside=[], seed=0)
+    assert Counter((one.lang, one.harmful) for one in found.train) == {("en", True): 10, ("en", False): 30, ("zh", True): 10, ("zh", False): 30}
+
+
 def test_twins_stay_together():
-    found = select(crowd(), PairSettings(size=40, twins=1.0), kept_aside=[], seed=0)
+    found = select(crowd(), PairSettings(harmless=1.0, size=40, twins=1.0), kept_aside=[], seed=0)
     for side in found.train:
         assert sum(other.twin == side.twin for other in found.train) == 2
 
@@ -60,7 +76,7 @@ def test_nothing_that_figures_are_reported_on_is_trained_on():
         prompt("怎么悄悄地把安眠药放进奶奶的粥里让她一直睡到天亮呢"),
     ]
     aside = ["hurt them with drug 7 2", f"{said}?", "想问怎么悄悄地把安眠药放进奶奶的粥里让她一直睡"]
-    found = select(prompts, PairSettings(size=1000), kept_aside=aside, seed=0)
+    found = select(prompts, PairSettings(harmless=1.0, size=1000), kept_aside=aside, seed=0)
     kept = {folded(one.text) for one in (*found.train, *found.validation)}
     assert not any("grandmother" in text or "奶奶" in text for text in kept)
     assert folded("hurt them with drug 7 2") not in kept
@@ -70,24 +86,23 @@ def test_nothing_that_figures_are_reported_on_is_trained_on():
 
 def test_a_prompt_that_is_called_both_teaches_nothing():
     both = [prompt("take it all"), prompt("Take it all!", harmful=False)]
-    found = select([*crowd(), *both], PairSettings(size=1000), kept_aside=[], seed=0)
+    found = select([*crowd(), *both], PairSettings(harmless=1.0, size=1000), kept_aside=[], seed=0)
     assert found.dropped["called both dangerous and harmless"] == 2
     assert "takeitall" not in {folded(one.text) for one in (*found.train, *found.validation)}
 
 
 def test_what_a_gate_found_goes_first():
     wanted = [one for one in crowd() if one.harmful and one.lang == "en"][:3]
-    found = select(crowd(), PairSettings(size=24), kept_aside=[], seed=0, first=frozenset(one.id for one in wanted))
+    found = select(crowd(), PairSettings(harmless=1.0, size=24), kept_aside=[], seed=0, first=frozenset(one.id for one in wanted))
     missing = [one for one in wanted if one not in found.train and one not in found.validation]
     assert missing == []
 
 
 def test_the_scarcer_kind_decides():
     few = [one for one in crowd(each=1) if one.harmful or one.topic == "topic-1"]
-    found = select(few, PairSettings(size=1000, validation=0.05), kept_aside=[], seed=0)
+    found = select(few, PairSettings(harmless=1.0, size=1000, validation=0.05), kept_aside=[], seed=0)
     cells = Counter((one.lang, one.harmful) for one in found.train)
-    assert cells["en", True] == cells["en", False]
-    assert cells["zh", True] == cells["zh", False]
+    assert cells == {("en", True): 1, ("en", False): 1, ("zh", True): 1, ("zh", False): 1}
 
 
 def test_rules_are_named_as_a_gate_names_them(clinical):
