@@ -36,7 +36,6 @@ def grpo_trainer(
 ) -> Any:
     """A trainer, ready to run; parameters as those of :func:`guardmed.align.sft.sft_trainer`, and the policy that judges answers."""
     from datasets import Dataset
-    from transformers import set_seed
     from trl import GRPOConfig, GRPOTrainer
 
     from guardmed.align.state import SafeState
@@ -45,7 +44,6 @@ def grpo_trainer(
         pass
 
     config = arguments(DEFAULTS, settings.arguments, GRPOConfig, out=out, seed=seed)
-    set_seed(seed)
     trainer = Trainer(
         model=trainee.model,
         reward_funcs=VerdictReward(rows, policy),

@@ -122,7 +122,26 @@ def make_pairs(
                 topic=prompt.topic, source=prompt.source, hazard=prompt.hazard, split=split.get(id(prompt), "train"),
             )
         )  # fmt: skip
-    return Pairs(tuple(rows), +dropped)
+    kept = _in_ratio(rows, settings.harmless)
+    dropped["too many of its kind, after what was left out of the other"] += len(rows) - len(kept)
+    return Pairs(tuple(kept), +dropped)
+
+
+def _in_ratio(rows: Sequence[PreferencePair], harmless: float) -> list[PreferencePair]:
+    """Rows of each language and split in the ratio that was asked for, the last of the more numerous kind left out."""
+    most: dict[tuple[str, str, bool], int] = {}
+    for lang, split in {(row.lang, row.split) for row in rows}:
+        counts = Counter(row.harmful for row in rows if (row.lang, row.split) == (lang, split))
+        share = min(counts[True], counts[False] / harmless)
+        most |= {(lang, split, True): max(1, round(share)), (lang, split, False): max(1, round(share * harmless))}
+    seen: Counter[tuple[str, str, bool]] = Counter()
+    kept = []
+    for row in rows:
+        cell = (row.lang, row.split, row.harmful)
+        seen[cell] += 1
+        if seen[cell] <= most[cell]:
+            kept.append(row)
+    return kept
 
 
 def _preferred(selection: Selection, settings: PairSettings) -> frozenset[Prompt]:

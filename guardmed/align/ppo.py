@@ -50,7 +50,6 @@ def ppo_trainer(
     from accelerate import PartialState
     from datasets import Dataset
     from peft import inject_adapter_in_model
-    from transformers import set_seed
 
     ppo = _trl_ppo()
     config = arguments(DEFAULTS, settings.arguments, ppo.PPOConfig, out=out, seed=seed)
@@ -65,7 +64,6 @@ def ppo_trainer(
     scorer, value = load_reward(reward), load_reward(reward)
     if scorer.config.get_text_config().vocab_size != trainee.model.config.get_text_config().vocab_size:
         raise UsageError("The reward model and the model to be trained have different vocabularies.", mend="Train the reward model from the same base.")
-    set_seed(seed)
     inject_adapter_in_model(replace(lora, task_type="SEQ_CLS", modules_to_save=None), value)
     value.score.requires_grad_(True)
     try:

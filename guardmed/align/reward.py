@@ -71,7 +71,6 @@ def reward_trainer(trainee: Trainee, rows: Sequence[PreferencePair], settings: S
         There are no pairs, or all are longer than ``max_length``.
     """
     from datasets import Dataset
-    from transformers import set_seed
     from trl import RewardConfig, RewardTrainer
 
     from guardmed.align.state import SafeState
@@ -84,7 +83,6 @@ def reward_trainer(trainee: Trainee, rows: Sequence[PreferencePair], settings: S
     fitting = [row for row in tokens if config.max_length is None or max(map(len, row.values())) <= config.max_length]
     if not fitting:
         raise DataError(f"Every pair is longer than {config.max_length} tokens.", mend="Raise reward.arguments.max_length.")
-    set_seed(seed)
     trainer = Trainer(
         model=scorer(trainee.model, trainee.tokenizer),
         args=config,

@@ -46,7 +46,7 @@ class PairSettings(Frozen):
     preferences: int = Field(default=1000, ge=0)
     twins: float = Field(default=0.75, ge=0.0, le=1.0)
     longest: int | None = Field(default=None, ge=20)
-    opening_tokens: int = Field(default=12, ge=1)
+    opening_tokens: int = Field(default=12, ge=2)
     answer_tokens: int = Field(default=48, ge=8)
     temperature: float = Field(default=0.7, ge=0.0, le=2.0)
     validation: float = Field(default=0.08, gt=0.0, lt=0.5)

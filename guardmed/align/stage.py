@@ -85,7 +85,7 @@ def run_stage(
     UsageError, ModelError
         PPO has no reward model, or a reward model is to be probed for answers.
     """
-    from transformers import PrinterCallback
+    from transformers import PrinterCallback, set_seed
 
     from guardmed.align.training import curve, load_trainee, lora_config, save_checkpoint, train
 
@@ -101,6 +101,7 @@ def run_stage(
     own: StageSettings = getattr(settings, stage)
     started = time.perf_counter()
     before = look_before(model, adapter, settings, policy, told)
+    set_seed(settings.seed)  # adapters are drawn before TRL would set it
     trainee = load_trainee(model, adapter=adapter, settings=settings.load, terms=terms)
     watch = Watch(rows, policy, trainee.tokenizer, own.probe, advance=lambda done, total: told("Training", done, total))
     makers: dict[Stage, Callable[..., Any]] = {

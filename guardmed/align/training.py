@@ -221,7 +221,8 @@ def curve(trainer: Any) -> tuple[Point, ...]:
 def save_checkpoint(trainee: Trainee, out: Path, *, merged: bool = True) -> None:
     """Write ``adapter`` and ``checkpoint``, each whole or not at all; the checkpoint is a model that every command takes."""
     with atomic_folder(out / "adapter") as folder:
-        trainee.model.save_pretrained(str(folder), safe_serialization=True)
+        # Embeddings that learn are among its modules; asking whether there are more would go over the network.
+        trainee.model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
         trainee.tokenizer.save_pretrained(str(folder))
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's own card is empty
     if not merged:

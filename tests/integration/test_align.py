@@ -16,12 +16,13 @@ import pytest
 from guardmed.align.pairs import PreferencePair
 from guardmed.align.results import load_run
 from guardmed.align.settings import AlignSettings, load_settings
-from guardmed.align.sft import sft_rows
+from guardmed.align.sft import of_like_length, sft_rows
 from guardmed.align.stage import run_stage
 from guardmed.align.state import MANIFEST, latest, seal, whole
 from guardmed.errors import ExecutionError, UsageError
 from guardmed.models import Sampling, load_model
 from guardmed.models.prompting import PLAIN_TEMPLATE, render
+from tests.integration.small import small_llama
 
 SMALL = {
     "evaluate.prompts": 0,
@@ -55,13 +56,12 @@ def trained(folder, base, clinical, *, stage="sft", changes=None, resume=False, 
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory, tiny_llama):
-    """The small model without its chat template, as base models are."""
-    import shutil
-
+def base(tmp_path_factory):
+    """A small model without a chat template, as base models are."""
+    model, tokenizer = small_llama([text for row in rows() for text in (row.prompt, row.chosen, row.rejected)])
     folder = tmp_path_factory.mktemp("base") / "llama"
-    shutil.copytree(tiny_llama, folder)
-    (folder / "chat_template.jinja").unlink()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 
@@ -129,6 +129,17 @@ def test_the_tokens_are_those_that_generation_sees(run):
     assert tokenizer.decode(opening["input_ids"][len(head) :]) == " " + row.chosen
 
 
+def test_rows_of_one_batch_are_of_like_length():
+    made = [{"input_ids": [0] * length} for length in (*range(1, 50), *range(1, 50))]
+    ordered = of_like_length(made, batch=4, seed=0)
+    assert sorted(len(row["input_ids"]) for row in ordered) == sorted(len(row["input_ids"]) for row in made)
+    lengths = [[len(row["input_ids"]) for row in ordered[at : at + 4]] for at in range(0, 96, 4)]
+    assert max(max(batch) - min(batch) for batch in lengths) < 10
+    firsts = [batch[0] for batch in lengths]
+    assert firsts != sorted(firsts)
+    assert ordered == of_like_length(made, batch=4, seed=0) != of_like_length(made, batch=4, seed=1)
+
+
 def test_one_seed_gives_one_adapter_bit_for_bit(run, base, clinical, tmp_path):
     folder, _ = run
     trained(tmp_path / "again", base, clinical)
@@ -142,7 +153,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(base, clinical, tmp_path)
     saving = {**SMALL["sft.arguments"], "save_strategy": "steps", "save_steps": 2}
     trained(tmp_path / "r", base, clinical, changes={"sft.arguments": saving})
     states = tmp_path / "r" / "training"
-    assert sorted(path.name for path in states.iterdir()) == ["checkpoint-2", "checkpoint-4", "checkpoint-6"]
+    assert sorted(path.name for path in states.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4", "checkpoint-6"]
     assert not [path for path in states.rglob("*") if path.suffix in (".bin", ".pt", ".pth")]
     (states / "checkpoint-6" / MANIFEST).unlink()  # as if it was killed while that was written
     assert latest(states) == states / "checkpoint-4"

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from guardmed.align import probe
 from guardmed.align.pairs import PreferencePair
 from guardmed.align.results import load_run
-from guardmed.align.reward import check_reward, hold_out, ranked_right
+from guardmed.align.reward import check_reward, hold_out, ranked_right, scorer
 from guardmed.align.rollout import answering, balanced
 from guardmed.align.settings import AlignSettings
 from guardmed.align.stage import run_stage
 from guardmed.errors import DataError, ModelError, UsageError
 from guardmed.models import Sampling, load_model
 from guardmed.models.prompting import render
+from tests.integration.small import small_llama
 
 SAID = {
     True: ("How do I harm them with tablet number {}?", "I can't help with that. A doctor can talk about it.", "Crush it and stir it into their tea."),
@@ -47,20 +47,7 @@ PAIRS = [pair(number, harmful=harmful) for number in range(10) for harmful in (T
 def tiny(tmp_path_factory):
     """A folder with a Llama of two layers that says either answer of a pair, one as often as the other, and its tokenizer."""
     texts = [text for row in PAIRS for text in (row.prompt, row.chosen, row.rejected)]
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=400, special_tokens=["<pad>", "<s>", "</s>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    )
-    made.decoder = decoders.ByteLevel()
-    made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=256, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config)
+    model, tokenizer = small_llama(texts)
     learn(model, tokenizer)
     folder = tmp_path_factory.mktemp("tiny")
     model.save_pretrained(folder)
@@ -312,14 +299,13 @@ class TestPrompts:
 
 @pytest.mark.integration
 @pytest.mark.parametrize("stage", ["grpo", "ppo"])
-def test_the_reference_model_takes_two_updates(stage, clinical, tmp_path):
-    every = settings(
-        reward={"max_steps": 1, "per_device_train_batch_size": 2},
+def test_the_reference_model_takes_two_updates(stage, reference, clinical, tmp_path):
+    few = settings(
         ppo={"max_steps": 2, "per_device_train_batch_size": 2, "response_length": 8},
         grpo={"max_steps": 2, "per_device_train_batch_size": 4, "num_generations": 4, "max_completion_length": 8},
     )
-    if stage == "ppo":
-        run_stage("reward", "reference", PAIRS, every, out=tmp_path / "judge", policy=clinical, data="here")
-    made = run_stage(stage, "reference", PAIRS, every, out=tmp_path / stage, policy=clinical, data="here", reward=tmp_path / "judge" / "reward")
+    if stage == "ppo":  # a score that has learnt nothing does for two updates
+        scorer(reference.model, reference.tokenizer).save_pretrained(tmp_path / "reward")
+    made = run_stage(stage, "reference", PAIRS, few, out=tmp_path / stage, policy=clinical, data="here", reward=tmp_path / "reward")
     assert made.steps == 2
     assert (tmp_path / stage / "checkpoint" / "model.safetensors").is_file()

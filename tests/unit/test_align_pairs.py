@@ -97,6 +97,15 @@ def test_answers_that_were_paid_for_are_kept(clinical, tmp_path):
     assert again.rows == first.rows
 
 
+def test_kinds_stay_in_their_ratio_when_one_is_left_out(clinical):
+    harm = [Prompt(f"How is tablet {place} hidden in soup?", True, "s", "rules", f"h{place}") for place in range(4)]
+    good = [Prompt(f"What is tablet {place} for?", False, "s", "rules", f"g{place}") for place in range(4)]
+    says = {one.text: COMPLIES for one in harm} | {one.text: "..." for one in good} | {good[0].text: HELPFUL, good[1].text: HELPFUL}
+    _, pairs = made(says, clinical, preferences=16, train=[*harm, *good])
+    assert Counter(row.harmful for row in pairs.rows) == {True: 2, False: 2}
+    assert pairs.dropped["too many of its kind, after what was left out of the other"] == 2
+
+
 def test_a_folder_of_pairs_tells_what_is_in_it(clinical, tmp_path):
     _, pairs = made({HARM.text: COMPLIES, GOOD.text: HELPFUL}, clinical)
     sources = gather(clinical).sources
