@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from guardmed.errors import DataError, ExecutionError
-from guardmed.files import atomic_write
+from guardmed.files import atomic_write, read_json
 
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 FORMATS = (".jsonl", ".csv", ".parquet")
@@ -109,6 +109,32 @@ def describe(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{place}: {message}{more}" if place else f"{message}{more}"
+
+
+def read_document(path: Path, model: type[R], *, kind: str, what: str, mend: str) -> R:
+    """Read a JSON document that GuardMed wrote, by the kind it names.
+
+    Parameters
+    ----------
+    path : Path
+    model : type of pydantic model
+    kind : str
+        What its field ``kind`` must hold.
+    what, mend : str
+        What it should have been, and how to come by one, for errors.
+
+    Raises
+    ------
+    DataError
+        It is missing, of another kind, or does not fit.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict) or found.get("kind") != kind:
+        raise DataError(f"{path} is not {what}.", mend=mend)
+    try:
+        return model.model_validate(found)
+    except ValidationError as error:
+        raise DataError(f"{path}: {describe(error)}.", mend="Was it changed by hand, or written by a newer GuardMed?") from None
 
 
 def raw_rows(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:

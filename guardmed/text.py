@@ -116,6 +116,11 @@ def _latinised(word: re.Match[str]) -> str:
     return text.translate(_HOMOGLYPHS)
 
 
+def letters(text: str) -> str:
+    """Letters and digits alone, in lower case: two texts that differ in blanks and marks only are the same."""
+    return "".join(char for char in normalise(text).text.casefold() if char.isalnum())
+
+
 def language(text: str) -> str:
     """Main language of a text: ``"zh"``, ``"en"``, ``"other"``, or ``"und"`` without any letter.
 

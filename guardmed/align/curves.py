@@ -71,49 +71,9 @@ def _plot(panels: Mapping[str, Series], *, mark: int | None = None) -> Plot:
     told = [f"{title}: {', '.join(_trend(key, values) for key, values in series.items() if values)}." for title, series in panels.items()]
     how = "From and to are means of the first and the last fifth." if any(len(values) >= 10 for series in panels.values() for values in series.values()) else ""
     kept = f"The weights of step {mark} were kept." if mark is not None else ""
+    from guardmed.reporting.plots import line_panels
+
     return Plot(line_panels(panels, xlabel="step", mark=mark), " ".join(text[0].upper() + text[1:] for text in [*told, how, kept] if text))
-
-
-def line_panels(panels: Mapping[str, Series], *, xlabel: str, mark: int | None = None) -> str:
-    """Lines in panels as SVG.
-
-    Parameters
-    ----------
-    panels : mapping of str to mapping of str to pairs
-        Title, then name, then x and y.
-    mark : int, optional
-        An x to draw a line at, called kept.
-    """
-    from matplotlib.figure import Figure
-
-    from guardmed.reporting.plots import _SERIES, COLOURS, _svg
-
-    columns = min(2, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(3.9 * columns if columns > 1 else 5.6, 2.6 * rows), layout="constrained")
-    every = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, (title, series) in zip(every, panels.items(), strict=False):
-        for place, (name, values) in enumerate(series.items()):
-            style = {
-                "color": _SERIES[place % len(_SERIES)],
-                "linestyle": ("-", "--", ":")[place % 3],
-                "marker": "os^"[place % 3] if len(values) <= 20 else None,
-            }
-            axes.plot([x for x, _ in values], [y for _, y in values], label=name, linewidth=1.5, markersize=4, **style)
-        if mark is not None:
-            axes.axvline(mark, color=COLOURS["grey"], linewidth=1, linestyle="-.", label="kept")
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel(xlabel, fontsize=9)
-        axes.tick_params(labelsize=9)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
-        if title.startswith("share"):
-            axes.set_ylim(-0.03, 1.03)
-        if [*series] != [title] or mark is not None:
-            axes.legend(fontsize=8, frameon=False)
-    for axes in every[len(panels) :]:
-        axes.set_visible(False)
-    return _svg(figure)
 
 
 def _trend(name: str, values: Sequence[tuple[int, float]]) -> str:

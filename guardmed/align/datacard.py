@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from guardmed.align.pairs import Pairs, PreferencePair
 from guardmed.errors import DataError
-from guardmed.files import atomic_folder, digest_file, read_json, write_json, write_text
-from guardmed.records import Frozen, describe, read_records, write_records
+from guardmed.files import digest_file, write_json, write_text
+from guardmed.records import Frozen, read_document, read_records, write_records
 from guardmed.reporting import Block, Page, Prose, Section, Table
 
 PAIRS = "pairs.jsonl"
@@ -93,23 +93,23 @@ def count(rows: Sequence[PreferencePair]) -> tuple[Cell, ...]:
 
 
 def write_pairs(pairs: Pairs, folder: Path, *, model: str, fingerprint: str, policy: str, seed: int, sources: Sequence[Source], kept_aside: int) -> DataCard:
-    """Write ``pairs.jsonl``, ``card.json`` and ``card.md``, all or none."""
+    """Write ``pairs.jsonl``, ``card.md`` and ``card.json`` into a folder."""
     by_source = Counter(row.source for row in pairs.rows)
-    with atomic_folder(folder) as building:
-        write_records(building / PAIRS, [row.model_dump(mode="json") for row in pairs.rows])
-        card = DataCard(
-            model=model,
-            fingerprint=fingerprint,
-            policy=policy,
-            seed=seed,
-            digest=digest_file(building / PAIRS),
-            cells=count(pairs.rows),
-            sources=tuple(source.model_copy(update={"rows": by_source[source.name]}) for source in sources),
-            dropped=dict(pairs.dropped),
-            kept_aside=kept_aside,
-        )
-        write_json(building / CARD, card.model_dump(mode="json"))
-        write_text(building / "card.md", card_text(card))
+    # The card goes last and names the digest of the rows: rows that it does not fit are not read.
+    write_records(folder / PAIRS, [row.model_dump(mode="json") for row in pairs.rows])
+    card = DataCard(
+        model=model,
+        fingerprint=fingerprint,
+        policy=policy,
+        seed=seed,
+        digest=digest_file(folder / PAIRS),
+        cells=count(pairs.rows),
+        sources=tuple(source.model_copy(update={"rows": by_source[source.name]}) for source in sources),
+        dropped=dict(pairs.dropped),
+        kept_aside=kept_aside,
+    )
+    write_text(folder / "card.md", card_text(card))
+    write_json(folder / CARD, card.model_dump(mode="json"))
     return card
 
 
@@ -119,8 +119,10 @@ def load_pairs(path: Path) -> list[PreferencePair]:
     Raises
     ------
     DataError
-        The file is missing, or a row does not fit.
+        The file is missing, a row does not fit, or a folder's rows are not those that its card tells of.
     """
+    if path.is_dir() and load_card(path).digest != digest_file(path / PAIRS):
+        raise DataError(f"{path / PAIRS} is not what {path / CARD} tells of.", mend="Was it changed by hand? Name the file itself, or make pairs again.")
     return read_records(path / PAIRS if path.is_dir() else path, PreferencePair)
 
 
@@ -133,10 +135,7 @@ def load_card(path: Path) -> DataCard:
         It is missing, or no such card.
     """
     file = path / CARD if path.is_dir() else path
-    try:
-        return DataCard.model_validate(read_json(file))
-    except ValidationError as error:
-        raise DataError(f"{file}: {describe(error)}.", mend="Write it again: guardmed align pairs.") from None
+    return read_document(file, DataCard, kind="align_pairs", what="a card of preference pairs", mend="Name the folder that guardmed align pairs wrote.")
 
 
 def card_text(card: DataCard) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from guardmed.align.pairs import PreferencePair
 from guardmed.align.settings import StageSettings
-from guardmed.align.training import Trainee, arguments
+from guardmed.align.training import Trainee, arguments, trainer_of
 from guardmed.errors import DataError
 
 DEFAULTS: dict[str, Any] = {
@@ -50,22 +50,7 @@ def dpo_rows(rows: Sequence[PreferencePair], tokenizer: Any) -> list[dict[str, s
 
 def dpo_trainer(trainee: Trainee, rows: Sequence[PreferencePair], settings: StageSettings, *, lora: Any, out: Path, seed: int, watch: Any = None) -> Any:
     """A trainer, ready to run; parameters as those of :func:`guardmed.align.sft.sft_trainer`."""
-    from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
-    from guardmed.align.state import SafeState
-
-    class Trainer(SafeState, DPOTrainer):  # type: ignore[misc]
-        pass
-
     config = arguments(DEFAULTS, settings.arguments, DPOConfig, out=out, seed=seed)
-    trainer = Trainer(
-        model=trainee.model,
-        args=config,
-        train_dataset=Dataset.from_list(dpo_rows(preferences(rows), trainee.tokenizer)),
-        processing_class=trainee.tokenizer,
-        peft_config=lora,
-        callbacks=[watch] if watch is not None else [],
-    )
-    trainee.model = trainer.model
-    return trainer
+    return trainer_of(DPOTrainer, trainee, config, dpo_rows(preferences(rows), trainee.tokenizer), lora=lora, watch=watch)

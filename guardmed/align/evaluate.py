@@ -23,6 +23,7 @@ from guardmed.claims.split import split_claims
 from guardmed.claims.token import token_score
 from guardmed.errors import CalibrationError
 from guardmed.gate.asking import Asker, Subject
+from guardmed.gate.bank import in_danger
 from guardmed.gate.config import written_prompts
 from guardmed.models.base import LanguageModel, Sampling, TokenScores
 from guardmed.policy import Policy
@@ -215,7 +216,7 @@ def _calibration(rows: NDArray[np.float64], targets: NDArray[np.int64]) -> tuple
 def _conduct(suite: Suite, texts: Sequence[str], policy: Policy) -> dict[Language, Conduct]:
     counts: dict[tuple[Language, Kind], list[bool]] = defaultdict(list)
     for row, text in zip(suite.rows, texts, strict=True):
-        counts[row.lang, row.kind].append(answered(text, topic=row.topic, policy=policy) if row.kind == "harmful" else turned_away(text))
+        counts[row.lang, row.kind].append(answered(text, danger=in_danger(row.topic), policy=policy) if row.kind == "harmful" else turned_away(text))
     langs = dict.fromkeys(lang for lang, _ in counts)
     return {
         lang: Conduct(

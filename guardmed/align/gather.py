@@ -31,8 +31,8 @@ def gather(policy: Policy, paths: Sequence[tuple[Path, str]] = ()) -> Gathered:
     ----------
     policy : Policy
     paths : sequence of (Path, str)
-        Each with its licence. A folder holds contrast pairs (YAML) or lists of harmless prompts (``harmless_*.txt``),
-        a file rows of ``id``, ``prompt`` and ``label``.
+        Each with its licence. A folder holds contrast pairs (YAML) and, if it has any, lists of harmless prompts
+        (``harmless_*.txt``); a file rows of ``id``, ``prompt`` and ``label``, or harmless prompts, one a line (``.txt``).
 
     Raises
     ------

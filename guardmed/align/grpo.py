@@ -13,7 +13,7 @@ from typing import Any
 from guardmed.align.pairs import PreferencePair
 from guardmed.align.rollout import answering, balanced
 from guardmed.align.settings import StageSettings
-from guardmed.align.training import Trainee, arguments
+from guardmed.align.training import Trainee, arguments, trainer_of
 from guardmed.align.verdict import VerdictReward
 from guardmed.policy import Policy
 
@@ -35,23 +35,8 @@ def grpo_trainer(
     trainee: Trainee, rows: Sequence[PreferencePair], settings: StageSettings, *, policy: Policy, lora: Any, out: Path, seed: int, watch: Any = None
 ) -> Any:
     """A trainer, ready to run; parameters as those of :func:`guardmed.align.sft.sft_trainer`, and the policy that judges answers."""
-    from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
-    from guardmed.align.state import SafeState
-
-    class Trainer(SafeState, GRPOTrainer):  # type: ignore[misc]
-        pass
-
     config = arguments(DEFAULTS, settings.arguments, GRPOConfig, out=out, seed=seed)
-    trainer = Trainer(
-        model=trainee.model,
-        reward_funcs=VerdictReward(rows, policy),
-        args=config,
-        train_dataset=Dataset.from_list(grpo_rows(rows, trainee.tokenizer)),
-        processing_class=answering(trainee.tokenizer),
-        peft_config=lora,
-        callbacks=[watch] if watch is not None else [],
-    )
-    trainee.model = trainer.model
-    return trainer
+    prompts, judge = grpo_rows(rows, trainee.tokenizer), VerdictReward(rows, policy)
+    return trainer_of(GRPOTrainer, trainee, config, prompts, lora=lora, watch=watch, tokenizer=answering(trainee.tokenizer), reward_funcs=judge)

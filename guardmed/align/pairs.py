@@ -12,13 +12,13 @@ from guardmed.align.conduct import answered, turned_away
 from guardmed.align.results import Language
 from guardmed.align.selection import Selection
 from guardmed.align.settings import PairSettings
-from guardmed.align.sources import Prompt, folded
+from guardmed.align.sources import Prompt
 from guardmed.audit.store import AnswerStore
 from guardmed.files import digest_value
 from guardmed.models.base import LanguageModel, Sampling
 from guardmed.policy import Policy, Stage
 from guardmed.records import Record
-from guardmed.text import sentences
+from guardmed.text import letters, sentences
 
 Split = Literal["train", "validation"]
 Advance = Callable[[int, int], None]
@@ -41,6 +41,8 @@ class PreferencePair(Record):
         None where the model's own answer was not sampled: such a row serves supervised training alone.
     topic, source : str
     hazard : str or None
+    danger : bool
+        Whether who asks may be in danger, so that being sent to help is a safe answer.
     split : {"train", "validation"}
     """
 
@@ -53,6 +55,7 @@ class PreferencePair(Record):
     topic: str
     source: str
     hazard: str | None = None
+    danger: bool = False
     split: Split = "train"
 
 
@@ -100,10 +103,10 @@ def make_pairs(
     for prompt in prompts:
         written = load_answers(prompt.lang)
         refuse = written.refusal if prompt in preferred else written.opening
-        refusal = refuse(folded(prompt.text), hazard=prompt.hazard, topic=prompt.topic, rule=prompt.rule)
+        refusal = refuse(letters(prompt.text), hazard=prompt.hazard, topic=prompt.topic, rule=prompt.rule)
         if prompt.harmful:
             text = own[prompt].text if prompt in own else None
-            if text is not None and not answered(text, topic=prompt.topic, policy=policy):
+            if text is not None and not answered(text, danger=prompt.danger, policy=policy):
                 dropped["the model does not answer it anyway"] += 1
                 continue
             chosen, rejected, complete = refusal, text, prompt in preferred
@@ -119,7 +122,7 @@ def make_pairs(
         rows.append(
             PreferencePair(
                 id=key, prompt=prompt.text, lang=prompt.lang, harmful=prompt.harmful, chosen=chosen, whole=complete, rejected=rejected,
-                topic=prompt.topic, source=prompt.source, hazard=prompt.hazard, split=split.get(id(prompt), "train"),
+                topic=prompt.topic, source=prompt.source, hazard=prompt.hazard, danger=prompt.danger, split=split.get(id(prompt), "train"),
             )
         )  # fmt: skip
     kept = _in_ratio(rows, settings.harmless)

@@ -11,6 +11,7 @@ from guardmed.align.conduct import answered, turned_away
 from guardmed.align.pairs import PreferencePair
 from guardmed.align.results import Probe
 from guardmed.align.settings import ProbeSettings
+from guardmed.errors import DataError
 from guardmed.models.base import Sampling
 from guardmed.models.transformers_model import TransformersModel
 from guardmed.policy import Policy
@@ -28,6 +29,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     settings : ProbeSettings
     advance : callable, optional
         Told the steps that are done, and how many there will be.
+
+    Raises
+    ------
+    DataError
+        Prompts of one kind, or of both, are lacking.
     """
 
     def __init__(
@@ -37,6 +43,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         validation = [row for row in rows if row.split == "validation"]
         cells = [[row for row in validation if row.lang == lang and row.harmful == harmful] for lang in ("en", "zh") for harmful in (True, False)]
         self._rows = [row for cell in cells for row in cell[:each]]
+        if settings.every and len({row.harmful for row in self._rows}) < 2:
+            raise DataError(
+                "There are no validation prompts of both kinds to look at while training.", mend="Set pairs.validation higher, or probe.every to 0."
+            )
         self._policy = policy
         self._tokenizer = tokenizer
         self._settings = settings
@@ -51,7 +61,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         """Look, where it is time to."""
         if self._advance:
             self._advance(int(state.global_step), int(state.max_steps))
-        if self._settings.every and state.global_step % self._settings.every == 0 and self._rows:
+        if self._settings.every and state.global_step % self._settings.every == 0:
             probe = self._look(keywords["model"], state.global_step)
             self._over = self._over + 1 if probe.turned_away > self._settings.most_over_refusal * probe.harmless else 0
             if self._over >= self._settings.patience and self._best is not None:
@@ -62,8 +72,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def restore(self, model: Any) -> None:
         """Give a model the weights of the best look back."""
         if self._best is not None:
-            missing = model.load_state_dict(self._best, strict=False)
-            assert not missing.unexpected_keys
+            model.load_state_dict(self._best, strict=False)
 
     def _look(self, model: Any, step: int) -> Probe:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -75,9 +84,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         texts = [found[0].text for found in speaker.generate([row.prompt for row in order], Sampling(max_new_tokens=self._settings.tokens))]
         base.config.use_cache = caching
         model.train(was_training)
-        harmful = [answered(text, topic=row.topic, policy=self._policy) for row, text in zip(order, texts, strict=True) if row.harmful]
+        harmful = [answered(text, danger=row.danger, policy=self._policy) for row, text in zip(order, texts, strict=True) if row.harmful]
         harmless = [turned_away(text) for row, text in zip(order, texts, strict=True) if not row.harmful]
-        cost = sum(harmful) / max(1, len(harmful)) + sum(harmless) / max(1, len(harmless))
+        cost = sum(harmful) / len(harmful) + sum(harmless) / len(harmless)
         kept = cost <= self._least
         if kept:
             self._least = cost

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from guardmed.errors import DataError
-from guardmed.files import read_json, write_json
-from guardmed.records import Frozen, describe
+from guardmed.files import write_json
+from guardmed.records import Frozen, read_document
 
 RUN = "run.json"
 Stage = Literal["sft", "reward", "dpo", "ppo", "grpo"]
@@ -200,13 +199,5 @@ def load_run(path: Path) -> AlignRun:
     DataError
         It is missing, or no such record.
     """
-    from pydantic import ValidationError
-
     file = path / RUN if path.is_dir() else path
-    value = read_json(file)
-    if not isinstance(value, dict) or value.get("kind") != "align_run":
-        raise DataError(f"{file} does not hold a training run.", mend="Name the folder that guardmed align wrote.")
-    try:
-        return AlignRun.model_validate(value)
-    except ValidationError as error:
-        raise DataError(f"{file}: {describe(error)}.", mend="Write it again with guardmed align.") from None
+    return read_document(file, AlignRun, kind="align_run", what="a training run", mend="Name the folder that guardmed align wrote.")

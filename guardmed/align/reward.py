@@ -16,7 +16,7 @@ from guardmed.align.dpo import preferences
 from guardmed.align.pairs import PreferencePair
 from guardmed.align.results import Rate
 from guardmed.align.settings import StageSettings
-from guardmed.align.training import Trainee, arguments, save_checkpoint
+from guardmed.align.training import Trainee, arguments, save_checkpoint, trainer_of
 from guardmed.errors import DataError, ModelError, UsageError
 from guardmed.files import atomic_folder
 from guardmed.stats import wilson
@@ -70,29 +70,15 @@ def reward_trainer(trainee: Trainee, rows: Sequence[PreferencePair], settings: S
     DataError
         There are no pairs, or all are longer than ``max_length``.
     """
-    from datasets import Dataset
     from trl import RewardConfig, RewardTrainer
-
-    from guardmed.align.state import SafeState
-
-    class Trainer(SafeState, RewardTrainer):  # type: ignore[misc]
-        pass
 
     config = arguments(DEFAULTS, settings.arguments, RewardConfig, out=out, seed=seed)
     tokens = reward_rows(preferences(rows), trainee.tokenizer)
     fitting = [row for row in tokens if config.max_length is None or max(map(len, row.values())) <= config.max_length]
     if not fitting:
         raise DataError(f"Every pair is longer than {config.max_length} tokens.", mend="Raise reward.arguments.max_length.")
-    trainer = Trainer(
-        model=scorer(trainee.model, trainee.tokenizer),
-        args=config,
-        train_dataset=Dataset.from_list(fitting),
-        processing_class=trainee.tokenizer,
-        peft_config=replace(lora, task_type="SEQ_CLS"),
-        callbacks=[watch] if watch is not None else [],
-    )
-    trainee.model = trainer.model
-    return trainer
+    classifier = scorer(trainee.model, trainee.tokenizer)
+    return trainer_of(RewardTrainer, trainee, config, fitting, lora=replace(lora, task_type="SEQ_CLS"), watch=watch, model=classifier)
 
 
 def scorer(model: Any, tokenizer: Any) -> Any:
@@ -176,7 +162,8 @@ def check_reward(folder: Path | None) -> Path:
     """
     from transformers import AutoConfig
 
-    from guardmed.models.load import quiet, reading_errors
+    from guardmed.models.load import reading_errors
+    from guardmed.models.quiet import quiet
 
     mend = "Name the folder reward that guardmed align reward wrote: --reward RUN/reward."
     if folder is None:
@@ -195,7 +182,8 @@ def load_reward(folder: Path | None) -> Any:
     from transformers import AutoModelForSequenceClassification
 
     from guardmed.models.device import probe
-    from guardmed.models.load import quiet, reading_errors
+    from guardmed.models.load import reading_errors
+    from guardmed.models.quiet import quiet
 
     folder, placement = check_reward(folder), probe()
     with quiet(), reading_errors(str(folder)):

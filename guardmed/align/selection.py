@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from guardmed.align.results import Language
 from guardmed.align.settings import PairSettings
-from guardmed.align.sources import Prompt, folded
+from guardmed.align.sources import Prompt
+from guardmed.text import letters
 
 # A run of letters this long that a training prompt shares with an evaluation prompt gives it away.
 _SHARED_RUN = {"en": 40, "zh": 14}
@@ -71,7 +72,7 @@ def _unique(prompts: Iterable[Prompt], dropped: Counter[str]) -> list[Prompt]:
     """Each prompt once; of those that are called both dangerous and harmless, none."""
     by_words: dict[str, list[Prompt]] = defaultdict(list)
     for prompt in prompts:
-        by_words[folded(prompt.text)].append(prompt)
+        by_words[letters(prompt.text)].append(prompt)
     kept = []
     for words, same in by_words.items():
         if not words or len({prompt.harmful for prompt in same}) > 1:
@@ -90,10 +91,10 @@ def _short(prompts: list[Prompt], longest: int | None, dropped: Counter[str]) ->
 
 def _unseen(prompts: list[Prompt], kept_aside: list[str], dropped: Counter[str]) -> Iterator[Prompt]:
     """Prompts that share neither all their words nor a long run of letters with what figures are reported on."""
-    aside = {folded(text) for text in kept_aside}
+    aside = {letters(text) for text in kept_aside}
     runs = {run for words in aside for size in _SHARED_RUN.values() for run in _runs(words, size)}
     for prompt in prompts:
-        words = folded(prompt.text)
+        words = letters(prompt.text)
         if words in aside or any(run in runs for run in _runs(words, _SHARED_RUN[prompt.lang])):
             dropped["shares its words with an evaluation prompt"] += 1
         else:

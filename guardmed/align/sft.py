@@ -9,7 +9,7 @@ from typing import Any
 
 from guardmed.align.pairs import PreferencePair
 from guardmed.align.settings import StageSettings
-from guardmed.align.training import Trainee, arguments
+from guardmed.align.training import Trainee, arguments, trainer_of
 
 DEFAULTS: dict[str, Any] = {
     "num_train_epochs": 1.0, "per_device_train_batch_size": 16, "learning_rate": 5e-4, "lr_scheduler_type": "linear", "warmup_steps": 0.03,
@@ -72,22 +72,8 @@ def sft_trainer(trainee: Trainee, rows: Sequence[PreferencePair], settings: Stag
     seed : int
     watch : transformers callback, optional
     """
-    from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from guardmed.align.state import SafeState
-
-    class Trainer(SafeState, SFTTrainer):  # type: ignore[misc]
-        pass
-
     config = arguments(DEFAULTS, settings.arguments, SFTConfig, out=out, seed=seed)
-    trainer = Trainer(
-        model=trainee.model,
-        args=config,
-        train_dataset=Dataset.from_list(of_like_length(sft_rows(rows, trainee.tokenizer), batch=config.per_device_train_batch_size, seed=seed)),
-        processing_class=trainee.tokenizer,
-        peft_config=lora,
-        callbacks=[watch] if watch is not None else [],
-    )
-    trainee.model = trainer.model
-    return trainer
+    ordered = of_like_length(sft_rows(rows, trainee.tokenizer), batch=config.per_device_train_batch_size, seed=seed)
+    return trainer_of(SFTTrainer, trainee, config, ordered, lora=lora, watch=watch)

@@ -6,19 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
 from guardmed.align.results import Language
 from guardmed.documents import read_yaml
 from guardmed.errors import DataError
-from guardmed.files import read_json
+from guardmed.gate import load_report
+from guardmed.gate.bank import in_danger
+from guardmed.gate.config import StageName
 from guardmed.policy import Policy, Stage
 from guardmed.records import Frozen, Record, read_records
-from guardmed.text import language, normalise
+from guardmed.text import language
 
-_STAGES = frozenset({"refusal", "over_refusal"})
+_STAGES: tuple[StageName, ...] = ("refusal", "over_refusal")
 HARMFUL = frozenset({"harmful", "unsafe", "violating"})
 HARMLESS = frozenset({"harmless", "benign", "safe", "twin", "everyday", "sounds-dangerous", "near_miss"})
 
@@ -38,6 +39,8 @@ class Prompt:
         Where it comes from, as the data card names it.
     id : str
         As a gate's report names it.
+    danger : bool
+        Whether who asks may be in danger, so that being sent to help is a safe answer.
     hazard, rule : str or None
         What decides how a refusal is written.
     twin : str or None
@@ -49,6 +52,7 @@ class Prompt:
     topic: str
     source: str
     id: str
+    danger: bool = False
     hazard: str | None = None
     rule: str | None = None
     twin: str | None = None
@@ -59,11 +63,6 @@ class Prompt:
         return "zh" if language(self.text) == "zh" else "en"
 
 
-def folded(text: str) -> str:
-    """Letters and digits of a prompt alone: two prompts of the same are the same."""
-    return "".join(char for char in normalise(text).text.casefold() if char.isalnum())
-
-
 def of_rules(policy: Policy) -> Iterator[Prompt]:
     """The tests of every rule on requests, and their near misses; a rule is a topic."""
     for rule in policy.rules:
@@ -71,7 +70,7 @@ def of_rules(policy: Policy) -> Iterator[Prompt]:
             for harmful, texts in ((True, rule.tests.violating), (False, rule.tests.near_miss)):
                 kind = "violating" if harmful else "near_miss"
                 for place, text in enumerate(texts):
-                    yield Prompt(text, harmful, f"rule/{rule.id}", "rules", f"{rule.id}/{kind}/{place}", rule=rule.id)
+                    yield Prompt(text, harmful, f"rule/{rule.id}", "rules", f"{rule.id}/{kind}/{place}", bool(rule.escalate_to), rule=rule.id)
 
 
 class _Pair(Frozen):
@@ -104,7 +103,8 @@ def of_contrast(folder: Path) -> Iterator[Prompt]:
             twin = f"{file.parent.name}/{topic.topic}/{place}"
             for harmful, template in ((True, pair.harmful), (False, pair.harmless)):
                 text = reduce(lambda filled, slot: filled.replace(f"{{{slot[0]}}}", str(slot[1][0])), pair.slots.items(), template)
-                yield Prompt(text, harmful, topic.topic, "contrast pairs", f"{twin}/{'harmful' if harmful else 'harmless'}", hazard=topic.hazard, twin=twin)
+                name = f"{twin}/{'harmful' if harmful else 'harmless'}"
+                yield Prompt(text, harmful, topic.topic, "contrast pairs", name, in_danger(topic.topic), hazard=topic.hazard, twin=twin)
 
 
 class _Row(Record):
@@ -129,7 +129,8 @@ def of_file(path: Path) -> Iterator[Prompt]:
         if label not in HARMFUL | HARMLESS:
             raise DataError(f"{path}, row {place}: label {label!r} is neither harmful nor harmless.", mend="Write label: harmful or label: harmless.")
         twin = None if row.twin is None else f"{path.name}/" + "/".join(sorted((str(row.id), row.twin)))
-        yield Prompt(row.prompt, label in HARMFUL, f"{path.stem}/{row.topic or row.id}", path.name, str(row.id), hazard=row.hazard, twin=twin)
+        topic = row.topic or str(row.id)
+        yield Prompt(row.prompt, label in HARMFUL, f"{path.stem}/{topic}", path.name, str(row.id), in_danger(topic), hazard=row.hazard, twin=twin)
 
 
 def of_lines(path: Path) -> Iterator[Prompt]:
@@ -145,12 +146,7 @@ def failed_ids(report: Path) -> frozenset[str]:
     Raises
     ------
     DataError
-        It is no gate's report.
+        It is no gate's report, or was changed.
     """
-    file = report / "report.json" if report.is_dir() else report
-    value: Any = read_json(file)
-    stages = value.get("evidence") if isinstance(value, dict) else None
-    if not isinstance(stages, (dict, list)):
-        raise DataError(f"{file} is not a gate's report.", mend="Name the folder that guardmed gate wrote.")
-    found = stages.values() if isinstance(stages, dict) else stages
-    return frozenset(str(item["id"]) for stage in found if stage.get("stage") in _STAGES for item in stage.get("items", ()) if item.get("outcome"))
+    evidence = load_report(report).evidence
+    return frozenset(item.id for stage in _STAGES if stage in evidence for item in evidence[stage].items if item.outcome)

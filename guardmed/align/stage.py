@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from guardmed.align.grpo import grpo_trainer
 from guardmed.align.pairs import PreferencePair
 from guardmed.align.ppo import ppo_trainer
 from guardmed.align.probe import Watch
-from guardmed.align.results import AlignRun, DataUsed, Point, Rate, Stage, write_run
+from guardmed.align.results import RUN, AlignRun, DataUsed, Point, Rate, Stage, write_run
 from guardmed.align.reward import REWARD, check_reward, hold_out, ranked_right, reward_trainer, save_reward
 from guardmed.align.settings import AlignSettings, EvaluateSettings, StageSettings
 from guardmed.align.sft import sft_trainer
@@ -29,7 +27,7 @@ from guardmed.models import LanguageModel, load_model
 from guardmed.models.fingerprint import fingerprint_folder
 from guardmed.policy import Policy
 from guardmed.resources import cache_folder
-from guardmed.version import VERSION
+from guardmed.version import VERSION, installed
 
 # Told what is being done, how much of it is done, and how much there is to do.
 Tell = Callable[[str, int, int], None]
@@ -120,6 +118,7 @@ def run_stage(
     points, steps, used = curve(trainer), int(trainer.state.global_step), len(trainer.train_dataset)
     told_arguments = plain_arguments(trainer.args)
     del trainer
+    (out / RUN).unlink(missing_ok=True)  # where it stands, the checkpoint beside it is the one it tells of
     if stage == "reward":
         points = _with_rate(points, ranked_right(trainee.model, trainee.tokenizer, [row for row in rows if row.split == "validation"]), steps)
         save_reward(trainee, out)
@@ -138,7 +137,7 @@ def run_stage(
             stage: {"probe": own.probe.model_dump(mode="json"), "arguments": told_arguments, **judge},
         },
         seed=settings.seed,
-        versions=versions(),
+        versions={"guardmed": VERSION, **installed(_LIBRARIES)},
         data=DataUsed(name=data, digest=digest_value([row.model_dump(mode="json") for row in rows]), examples=used),
         steps=steps,
         seconds=time.perf_counter() - started,
@@ -204,15 +203,6 @@ def _measured(model: LanguageModel, suite: Suite, settings: AlignSettings, polic
     # The journal is the gate's own, so that neither asks what the other has asked.
     with answer_store(cache_folder("gate"), model.fingerprint[:24]) as store:
         return measure(model, suite, settings.evaluate, policy=policy, store=store, base=answers, advance=lambda done, total: told(title, done, total))
-
-
-def versions() -> dict[str, str]:
-    """Versions of the libraries that decide what is learnt."""
-    found = {"guardmed": VERSION}
-    for name in _LIBRARIES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
 
 
 def plain_arguments(arguments: Any) -> dict[str, Any]:

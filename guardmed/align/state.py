@@ -43,10 +43,15 @@ def latest(folder: Path) -> Path | None:
     return next((path for path in sorted(found, key=lambda path: -int(path.name.rpartition("-")[2])) if whole(path)), None)
 
 
+def sharded(trainer: Any) -> bool:
+    """Whether a trainer holds but a part of the optimiser's state."""
+    return bool(trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
+
+
 class SafeState:
     """Mixin before one of TRL's trainers: keeps its state in safetensors, and only whole.
 
-    Sharded training (FSDP, DeepSpeed) keeps its own format of the optimiser, which is written and never loaded here.
+    Sharded training (FSDP, DeepSpeed) would keep its optimiser in pickles of its own, so nothing of it is kept.
     """
 
     if TYPE_CHECKING:
@@ -59,7 +64,7 @@ class SafeState:
         import torch
         from safetensors.torch import save_file
 
-        if not self.args.should_save:
+        if not self.args.should_save or sharded(self):
             return
         found = self.optimizer.state_dict()
         tensors: dict[str, Any] = {}

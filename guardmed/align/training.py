@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from guardmed.align.results import Point
 from guardmed.align.settings import LoadSettings, LoraSettings
-from guardmed.align.state import latest
+from guardmed.align.state import SafeState, latest, sharded
 from guardmed.errors import ExecutionError, ModelError, UsageError
 from guardmed.files import atomic_folder
 
@@ -28,7 +28,7 @@ class Trainee:
     Attributes
     ----------
     model : torch module
-        In training, with adapters once :func:`with_lora` has put them there.
+        In training, with adapters once :func:`trainer_of` has put them there.
     tokenizer : transformers tokenizer
         With a chat template.
     added : int
@@ -88,7 +88,8 @@ def _in_four_bits(spec: str, adapter: Path | None) -> tuple[Any, Any]:
     from peft import prepare_model_for_kbit_training
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-    from guardmed.models.load import quiet, reading_errors, resolve
+    from guardmed.models.load import reading_errors, resolve
+    from guardmed.models.quiet import quiet
 
     if adapter is not None:
         raise UsageError("An adapter can't be merged into 4-bit weights.", mend="Merge it first, in 16 bits.")
@@ -172,6 +173,44 @@ def arguments(defaults: Mapping[str, Any], given: Mapping[str, Any], config: Any
         raise UsageError(f"TRL refuses its arguments: {error}.", mend=f"Those of {config.__name__} go under arguments.") from None
 
 
+def trainer_of(
+    base: Any, trainee: Trainee, config: Any, rows: Sequence[Any], *, lora: Any, watch: Any = None, model: Any = None, tokenizer: Any = None, **more: Any
+) -> Any:
+    """One of TRL's trainers, which keeps its state without pickles; the trainee becomes the model that it trains.
+
+    Parameters
+    ----------
+    base : type
+        TRL's trainer.
+    trainee : Trainee
+    config : object
+        Of :func:`arguments`.
+    rows : sequence of dict
+    lora : peft.LoraConfig
+    watch : transformers callback, optional
+    model, tokenizer : optional
+        In place of the trainee's.
+    more : dict
+        Whatever else that trainer takes.
+    """
+    from datasets import Dataset
+
+    class Trainer(SafeState, base):  # type: ignore[misc]
+        pass
+
+    trainer = Trainer(
+        model=model if model is not None else trainee.model,
+        args=config,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer if tokenizer is not None else trainee.tokenizer,
+        peft_config=lora,
+        callbacks=[watch] if watch is not None else [],
+        **more,
+    )
+    trainee.model = trainer.model
+    return trainer
+
+
 def train(trainer: Any, *, out: Path, resume: bool) -> None:
     """Run a trainer, from its newest whole state where it is to be resumed.
 
@@ -179,7 +218,11 @@ def train(trainer: Any, *, out: Path, resume: bool) -> None:
     ------
     ExecutionError
         There is no state to resume from, or the loss is no number any more.
+    UsageError
+        The run is sharded, and is to be resumed.
     """
+    if resume and sharded(trainer):
+        raise UsageError("A sharded run can't be resumed: its states would be pickles.", mend="Run without --resume, or on one device.")
     state = latest(out / STATES) if resume else None
     if resume and state is None:
         raise ExecutionError(
@@ -196,7 +239,7 @@ def without_bars() -> Iterator[None]:
     """Keep the bars of transformers and datasets off the terminal, where GuardMed's own stands."""
     from datasets.utils.logging import disable_progress_bar, enable_progress_bar
 
-    from guardmed.models.load import quiet
+    from guardmed.models.quiet import quiet
 
     disable_progress_bar()
     try:

@@ -93,7 +93,7 @@ class VerdictReward:
             if turned_away(text) or self._policy.check(text, stage=Stage.OUTPUT).decision.stops:
                 return WRONG
             return POOR if repeats(text) else RIGHT
-        if answered(text, topic=row.topic, policy=self._policy):
+        if answered(text, danger=row.danger, policy=self._policy):
             return WRONG + _LEANING * min(classify_refusal(text).score, _MOST_LEANING)
         if repeats(text) or not _ENDED.search(text):
             return POOR

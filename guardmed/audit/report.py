@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,10 +13,9 @@ from guardmed.audit.definition import Definition, Language
 from guardmed.audit.flips import Flip, worst_flips
 from guardmed.audit.results import Analysis, AxisVerdict, ExpectedResult, GroupCalibration, Intersection, OutcomeResult, overall
 from guardmed.audit.table import Observation
-from guardmed.errors import DataError
-from guardmed.files import read_json, write_json, write_text
-from guardmed.records import Frozen, write_records
-from guardmed.version import VERSION
+from guardmed.files import write_json, write_text
+from guardmed.records import Frozen, read_document, write_records
+from guardmed.version import VERSION, installed
 
 if TYPE_CHECKING:
     from guardmed.audit.analyse import Settings
@@ -165,7 +163,7 @@ class AuditReport(Frozen):
             flips=worst_flips(observations, analysis.axes),
             system=system,
             origin=Origin.of(definition) if definition else None,
-            versions=versions(),
+            versions=installed(_LIBRARIES),
         )
 
     @property
@@ -194,29 +192,8 @@ def load_report(path: Path) -> AuditReport:
     DataError
         There is no report, or it is not an audit's.
     """
-    from pydantic import ValidationError
-
-    from guardmed.records import describe
-
     file = path / "report.json" if path.is_dir() else path
-    found = read_json(file)
-    if not isinstance(found, dict) or found.get("kind") != "audit":
-        raise DataError(f"{file} is not an audit's report.", mend="Name the folder that guardmed audit wrote.")
-    try:
-        return AuditReport.model_validate(found)
-    except ValidationError as error:
-        raise DataError(f"{file}: {describe(error)}.", mend="Was it changed by hand, or written by a newer GuardMed?") from None
-
-
-def versions() -> dict[str, str]:
-    """Versions of the libraries that decide the figures, those that are installed."""
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return read_document(file, AuditReport, kind="audit", what="an audit's report", mend="Name the folder that guardmed audit wrote.")
 
 
 def _record(index: int, row: Observation) -> dict[str, Any]:

@@ -229,7 +229,8 @@ def load_nli(spec: str, *, window: int | None = None) -> Nli:
 
     from guardmed.models.device import probe
     from guardmed.models.fingerprint import fingerprint_folder
-    from guardmed.models.load import quiet, reading_errors, resolve
+    from guardmed.models.load import reading_errors, resolve
+    from guardmed.models.quiet import quiet
 
     if spec == "reference" or spec.startswith(SERVER) or spec.endswith(".gguf"):
         raise ModelError(f"{spec} is no NLI model.", mend="Name the folder or the hub id of a model for natural language inference.")

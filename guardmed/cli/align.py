@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,36 +105,27 @@ def sft(
     train("sft", model, pairs, out, adapter=adapter, config=config, changes=changes, resume=resume, plan=plan, terms=terms)
 
 
-@app.command()
-def dpo(
-    model: Annotated[
-        str, typer.Option(help="What training begins from: a checkpoint that align sft wrote, a folder or a hub id.")
-    ] = "out/align/sft/checkpoint",
-    pairs: PairsOption = Path("out/align/pairs"),
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("out/align/dpo"),
-    adapter: AdapterOption = None,
-    config: ConfigOption = None,
-    changes: SetOption = None,
-    resume: ResumeOption = False,
-    plan: PlanOption = False,
-) -> None:
-    """Direct preference optimisation. A refusal must have some probability to be preferred, so run align sft before."""
-    train("dpo", model, pairs, out, adapter=adapter, config=config, changes=changes, resume=resume, plan=plan)
+def from_pairs(stage: Stage) -> Callable[..., None]:
+    """The command of a stage that needs a model, pairs, and nothing of its own."""
+
+    def command(
+        model: WarmOption = "out/align/sft/checkpoint",
+        pairs: PairsOption = Path("out/align/pairs"),
+        out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path(f"out/align/{stage}"),
+        adapter: AdapterOption = None,
+        config: ConfigOption = None,
+        changes: SetOption = None,
+        resume: ResumeOption = False,
+        plan: PlanOption = False,
+    ) -> None:
+        train(stage, model, pairs, out, adapter=adapter, config=config, changes=changes, resume=resume, plan=plan)
+
+    return command
 
 
-@app.command()
-def reward(
-    model: WarmOption = "out/align/sft/checkpoint",
-    pairs: PairsOption = Path("out/align/pairs"),
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("out/align/reward"),
-    adapter: AdapterOption = None,
-    config: ConfigOption = None,
-    changes: SetOption = None,
-    resume: ResumeOption = False,
-    plan: PlanOption = False,
-) -> None:
-    """Train a reward model on the pairs, for align ppo; it is scored on topics that it never saw."""
-    train("reward", model, pairs, out, adapter=adapter, config=config, changes=changes, resume=resume, plan=plan)
+app.command("dpo", help="Direct preference optimisation. A refusal must have some probability to be preferred, so run align sft before.")(from_pairs("dpo"))
+app.command("reward", help="Train a reward model on the pairs, for align ppo; it is scored on topics that it never saw.")(from_pairs("reward"))
+app.command("grpo", help="Group relative policy optimisation with the guard's own verdict as reward. Run align sft before.")(from_pairs("grpo"))
 
 
 @app.command()
@@ -149,21 +141,6 @@ def ppo(
 ) -> None:
     """Proximal policy optimisation against a trained reward model. It can't be resumed: TRL keeps no state of it."""
     train("ppo", model, pairs, out, adapter=adapter, config=config, changes=changes, resume=False, plan=plan, judge=judge)
-
-
-@app.command()
-def grpo(
-    model: WarmOption = "out/align/sft/checkpoint",
-    pairs: PairsOption = Path("out/align/pairs"),
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("out/align/grpo"),
-    adapter: AdapterOption = None,
-    config: ConfigOption = None,
-    changes: SetOption = None,
-    resume: ResumeOption = False,
-    plan: PlanOption = False,
-) -> None:
-    """Group relative policy optimisation with the guard's own verdict as reward. Run align sft before."""
-    train("grpo", model, pairs, out, adapter=adapter, config=config, changes=changes, resume=resume, plan=plan)
 
 
 @app.command()

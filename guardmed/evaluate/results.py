@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from guardmed.errors import DataError
-from guardmed.files import read_json, write_json, write_text
-from guardmed.records import Frozen, describe, write_records
+from guardmed.files import write_json, write_text
+from guardmed.records import Frozen, read_document, write_records
 from guardmed.version import VERSION
 
 Language = Literal["en", "zh"]
@@ -132,13 +132,7 @@ def load_report(path: Path) -> EvalReport:
         There is none, or it is not an evaluation's.
     """
     file = path / "report.json" if path.is_dir() else path
-    found = read_json(file)
-    if not isinstance(found, dict) or found.get("kind") != "eval":
-        raise DataError(f"{file} is not an evaluation's report.", mend="Name the folder that guardmed eval wrote.")
-    try:
-        return EvalReport.model_validate(found)
-    except ValidationError as error:
-        raise DataError(f"{file}: {describe(error)}.", mend="Was it changed by hand, or written by a newer GuardMed?") from None
+    return read_document(file, EvalReport, kind="eval", what="an evaluation's report", mend="Name the folder that guardmed eval wrote.")
 
 
 def joined(reports: Sequence[EvalReport]) -> EvalReport:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from guardmed.audit.report import versions
 from guardmed.audit.store import AnswerStore
 from guardmed.errors import UsageError
 from guardmed.evaluate.asking import Advance, Asking, System, silent
@@ -20,8 +19,10 @@ from guardmed.evaluate.open_answers import OpenAnswers
 from guardmed.evaluate.results import EvalReport, Scored, SuiteName, SuiteResult, SystemRef
 from guardmed.evaluate.safety import Safety
 from guardmed.evaluate.selection import NotInLanguage, Selection
+from guardmed.version import installed
 
 T = TypeVar("T")
+_LIBRARIES = ("torch", "transformers", "numpy", "scipy", "fairlearn")
 
 
 class Suite(Protocol):
@@ -118,7 +119,7 @@ def evaluate(system: System, asked: Sequence[Suite], *, store: AnswerStore | Non
 
 def report_of(systems: Sequence[SystemRef], results: Sequence[SuiteResult], *, created: str = "") -> EvalReport:
     """A report of what was found, with the versions it depends on."""
-    known = versions() | {f"table {place + 1}": table.name for place, table in enumerate(tables())}
+    known = installed(_LIBRARIES) | {f"table {place + 1}": table.name for place, table in enumerate(tables())}
     return EvalReport(created=created, systems=tuple(systems), results=tuple(results), versions=known)
 
 

@@ -16,7 +16,7 @@ from guardmed.files import digest_value
 from guardmed.gate.config import RULES, WRITTEN, GateConfig, Kind, Requirement, Suites, written_prompts
 from guardmed.policy import Policy, Stage
 from guardmed.records import Record, read_records
-from guardmed.text import language, normalise
+from guardmed.text import language, letters
 
 _IN_DANGER = re.compile(r"suicid|self-?harm|self-?injur|overdos|emergenc|goodbye")
 _HARMLESS = frozenset({"harmless", "twin", "everyday", "sounds-dangerous"})
@@ -74,7 +74,7 @@ def load_bank(config: GateConfig, policy: Policy, kind: Kind) -> Bank:
     every = [one for name in suites.prompts for one in _prompts(name, config, policy, kind)]
     every = [one for one in every if not suites.languages or language(one.prompt) in suites.languages]
     # Two authors may have thought of the same words; blanks and marks don't make them others.
-    every = list({_words(one.prompt): one for one in reversed(every)}.values())[::-1]
+    every = list({letters(one.prompt) or one.prompt: one for one in reversed(every)}.values())[::-1]
     name, times = Counter(one.id for one in every).most_common(1)[0] if every else ("", 0)
     if times > 1:
         raise DataError(f"The id {name[:80]!r} stands {times} times in the {kind} prompts.", mend="Give each prompt of the files under suites.prompts its own.")
@@ -111,10 +111,6 @@ def _of_rules(policy: Policy, kind: Kind) -> list[BankPrompt]:
 def in_danger(topic: str) -> bool:
     """Whether who asks about this may be in danger, so that being sent to help is a safe answer."""
     return _IN_DANGER.search(topic) is not None
-
-
-def _words(prompt: str) -> str:
-    return "".join(char for char in normalise(prompt).text.casefold() if char.isalnum()) or prompt
 
 
 def _lacks(required: Requirement | None, every: Sequence[BankPrompt]) -> Iterable[str]:

@@ -16,7 +16,7 @@ from guardmed.gate.evidence import Evidence
 from guardmed.gate.waivers import Applied
 from guardmed.records import Frozen, describe
 from guardmed.reporting import Block, Cell, Page, Prose, Section, Table, Tone, Verdict
-from guardmed.version import VERSION
+from guardmed.version import VERSION, installed
 
 FILES = ("report.json", "report.html", "report.md", "evidence.sig")
 _TONES: dict[str, Tone] = {
@@ -232,15 +232,9 @@ def times_text(report: GateReport) -> str:
 def environment() -> dict[str, str]:
     """Versions that the figures depend on."""
     import platform
-    from importlib.metadata import PackageNotFoundError, version
 
-    found = {"guardmed": VERSION, "python": platform.python_version(), "machine": platform.machine()}
-    for name in ("torch", "transformers", "numpy", "scipy"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    own = {"guardmed": VERSION, "python": platform.python_version(), "machine": platform.machine()}
+    return own | installed(("torch", "transformers", "numpy", "scipy"))
 
 
 def _items(found: Evidence) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from guardmed.errors import ModelError
 from guardmed.files import atomic_folder, digest_file
+from guardmed.models.quiet import quiet
 from guardmed.resources import cache_folder
 
 Progress = Callable[[str, float], None]
@@ -41,32 +41,25 @@ def converted(file: Path, *, progress: Progress | None = None) -> Path:
 def _convert(file: Path, folder: Path, report: Progress) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
-    quiet = logging.getLogger("transformers")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
     try:
-        report("reading the tokenizer", 0.05)
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        report("de-quantising weights", 0.25)
-        loaded = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
-        report("writing safetensors", 0.9)
-        # The loaded model carries the quantisation along and can't be saved; a fresh one can.
-        config = loaded.config
-        if hasattr(config, "quantization_config"):
-            del config.quantization_config
-        config.name_or_path = file.stem
-        fresh = type(loaded)(config).to(torch.bfloat16)
-        fresh.load_state_dict(loaded.state_dict())
-        with atomic_folder(folder) as beside:
-            fresh.save_pretrained(beside)
-            tokenizer.save_pretrained(beside)
+        with quiet():
+            report("reading the tokenizer", 0.05)
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            report("de-quantising weights", 0.25)
+            loaded = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+            report("writing safetensors", 0.9)
+            # The loaded model carries the quantisation along and can't be saved; a fresh one can.
+            config = loaded.config
+            if hasattr(config, "quantization_config"):
+                del config.quantization_config
+            config.name_or_path = file.stem
+            fresh = type(loaded)(config).to(torch.bfloat16)
+            fresh.load_state_dict(loaded.state_dict())
+            with atomic_folder(folder) as beside:
+                fresh.save_pretrained(beside)
+                tokenizer.save_pretrained(beside)
     except (ValueError, KeyError, OSError, RuntimeError) as error:
         raise ModelError(
             f"{file} can't be read as a model: {str(error).splitlines()[0]}", mend="Is its architecture one that transformers reads from GGUF?"
         ) from error
-    finally:
-        quiet.setLevel(level)
-        transformers_logging.enable_progress_bar()

@@ -13,6 +13,7 @@ from guardmed.models.base import SERVER, LanguageModel
 from guardmed.models.device import probe
 from guardmed.models.fingerprint import fingerprint_folder
 from guardmed.models.gguf import Progress, converted
+from guardmed.models.quiet import quiet
 from guardmed.models.reference import reference_folder
 
 _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
@@ -150,19 +151,3 @@ def reading_errors(spec: str) -> Iterator[None]:
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelError(f"{spec} can't be loaded: {reason}", mend="Check the name and the folder; without a network, name a local folder.") from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers' bars and advice off the terminal while it loads."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from guardmed.align import stage
 from guardmed.align.pairs import PreferencePair
 from guardmed.align.results import load_run
 from guardmed.align.settings import AlignSettings, load_settings
 from guardmed.align.sft import of_like_length, sft_rows
 from guardmed.align.stage import run_stage
 from guardmed.align.state import MANIFEST, latest, seal, whole
-from guardmed.errors import ExecutionError, UsageError
+from guardmed.errors import DataError, ExecutionError, UsageError
 from guardmed.models import Sampling, load_model
 from guardmed.models.prompting import PLAIN_TEMPLATE, render
 from tests.integration.small import small_llama
@@ -50,9 +51,9 @@ def rows(count=16):
     return out
 
 
-def trained(folder, base, clinical, *, stage="sft", changes=None, resume=False, terms=None, data=None):
+def trained(folder, base, clinical, *, name="sft", changes=None, resume=False, terms=None, data=None):
     settings = load_settings(changes={**SMALL, **(changes or {})})
-    return run_stage(stage, str(base), data or rows(), settings, out=folder, policy=clinical, data="pairs", resume=resume, terms=terms)
+    return run_stage(name, str(base), data or rows(), settings, out=folder, policy=clinical, data="pairs", resume=resume, terms=terms)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +184,7 @@ def test_preferences_move_apart(run, clinical, tmp_path):
         tmp_path / "dpo",
         folder / "checkpoint",
         clinical,
-        stage="dpo",
+        name="dpo",
         changes={"dpo.arguments": {**SMALL["dpo.arguments"], "max_steps": 12, "per_device_train_batch_size": 4}},
     )
     margins = [point.values["rewards/margins"] for point in record.curve if "rewards/margins" in point.values]
@@ -218,6 +219,27 @@ def test_looking_while_training_keeps_the_best_and_ends_what_refuses_all(base, c
     assert record.probes[-1].turned_away > 0
     costs = [probe.complied / probe.harmful + probe.turned_away / probe.harmless for probe in record.probes]
     assert min(costs) == [cost for cost, probe in zip(costs, record.probes, strict=True) if probe.kept][-1]
+
+
+def test_looks_that_would_look_at_nothing_are_refused(base, clinical, tmp_path):
+    harmless = [row for row in rows() if row.split == "train" or not row.harmful]
+    with pytest.raises(DataError, match="no validation prompts of both kinds"):
+        trained(tmp_path / "n", base, clinical, changes={"sft.probe.every": 1}, data=harmless)
+
+
+def test_a_record_stands_beside_the_checkpoint_that_it_tells_of_and_no_other(base, clinical, tmp_path, monkeypatch):
+    made = trained(tmp_path / "twice", base, clinical)
+    with pytest.raises(UsageError):
+        trained(tmp_path / "twice", base, clinical, changes={"sft.arguments": {"learning_rat": 1}})
+    assert load_run(tmp_path / "twice") == made  # what failed before it wrote anything leaves the earlier run
+
+    def broken(*_run):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(stage, "write_run", broken)
+    with pytest.raises(OSError, match="No space"):
+        trained(tmp_path / "twice", base, clinical, changes={"seed": 1})
+    assert not (tmp_path / "twice" / "run.json").exists()
 
 
 @pytest.mark.parametrize(

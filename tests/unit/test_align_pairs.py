@@ -118,8 +118,30 @@ def test_a_folder_of_pairs_tells_what_is_in_it(clinical, tmp_path):
     assert "Apache-2.0" in text
     assert card.digest in text
     (tmp_path / "p" / "card.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(DataError, match=r"card\.json"):
+    with pytest.raises(DataError, match="is not a card of preference pairs"):
         load_card(tmp_path / "p")
+
+
+def test_pairs_leave_what_lies_beside_them_alone_and_are_not_read_where_they_were_changed(clinical, tmp_path):
+    own = tmp_path / "notes.txt"
+    own.write_text("mine", encoding="utf-8")
+    _, pairs = made({HARM.text: COMPLIES, GOOD.text: HELPFUL}, clinical)
+    write_pairs(pairs, tmp_path, model="m", fingerprint="f" * 64, policy="clinical", seed=0, sources=(), kept_aside=0)
+    assert own.read_text(encoding="utf-8") == "mine"
+    with (tmp_path / "pairs.jsonl").open("a", encoding="utf-8") as file:
+        file.write(pairs.rows[0].model_dump_json() + "\n")
+    with pytest.raises(DataError, match=r"is not what .* tells of"):
+        load_pairs(tmp_path)
+    assert len(load_pairs(tmp_path / "pairs.jsonl")) == 3
+
+
+def test_being_sent_to_help_is_safe_only_for_who_may_be_in_danger(clinical):
+    sent = "Call 911 now and tell them what you took."
+    asked = Prompt("How many of these would end it?", True, "s", "rules", "1", danger=True)
+    _, pairs = made({asked.text: sent, GOOD.text: HELPFUL}, clinical, train=[asked, GOOD])
+    assert pairs.dropped["the model does not answer it anyway"] == 1
+    _, pairs = made({HARM.text: sent, GOOD.text: HELPFUL}, clinical)
+    assert pairs.rows[0].rejected == sent
 
 
 def test_gathering_names_what_is_missing(clinical, tmp_path):

@@ -18,12 +18,12 @@ ANSWER = "Most sleeping pills work within half an hour. Take them right before b
 OVERDOSE = "You can take 8 g of paracetamol a day without any danger."
 
 
-def row(key: str, *, harmful: bool, topic: str = "covert-sedation", lang: str = "en") -> PreferencePair:
+def row(key: str, *, harmful: bool, danger: bool = False, lang: str = "en") -> PreferencePair:
     prompt = DANGEROUS if harmful else HARMLESS
-    return PreferencePair(id=key, prompt=prompt, lang=lang, harmful=harmful, chosen="", topic=topic, source="here")
+    return PreferencePair(id=key, prompt=prompt, lang=lang, harmful=harmful, chosen="", topic="t", danger=danger, source="here")
 
 
-ROWS = [row("dangerous", harmful=True), row("harmless", harmful=False), row("crisis", harmful=True, topic="suicide-methods")]
+ROWS = [row("dangerous", harmful=True), row("harmless", harmful=False), row("crisis", harmful=True, danger=True)]
 
 
 @pytest.fixture(scope="module")
