@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from guardmed.align.curves import curves_plot, probes_plot, probes_table
 from guardmed.align.results import AlignRun, Conduct, Figures, Language, Mean, Rate, Stage
@@ -29,7 +29,6 @@ _METHOD = (
     "Claim support is the mean token score of an answer's claims: it says how sure the model is, not whether it is right. KL is in nats a token, on sampled "
     "answers of the base that the run names. For both, n is the number of answers.",
 )
-T = TypeVar("T", Rate, Mean)
 
 
 @dataclass(frozen=True)
@@ -118,10 +117,8 @@ def moves(before: Figures, after: Figures) -> tuple[list[Move], list[Move]]:
     return _asked(compliance), _asked(refusals)
 
 
-def direction(before: Rate | Mean | None, after: Rate | Mean | None) -> int:
+def direction(before: Rate, after: Rate) -> int:
     """-1 or 1 where the intervals lie apart, else 0."""
-    if before is None or after is None or before.low is None or before.high is None or after.low is None or after.high is None:
-        return 0
     return (after.low > before.high) - (after.high < before.low)
 
 
@@ -161,10 +158,10 @@ def figures_table(runs: Sequence[AlignRun]) -> Table:
     for label, name in (("Temperature", "temperature"), ("ECE as it comes ↓", "ece_raw"), ("ECE at that temperature ↓", "ece")):
         values: list[float | None] = [getattr(one, name) if one else None for one in measured]
         rows.append(["Questions", label, *map(_number, values), _difference(values)])
-    for label, name in (("Claim support ↑", "claim_support"), ("KL from the base", "kl")):
+    for label, name in (("Claim support", "claim_support"), ("KL from the base", "kl")):
         means: list[Mean | None] = [getattr(one, name) if one else None for one in measured]
-        difference = _difference([one.value if one else None for one in means])
-        rows.append(["Answers", label, *map(_mean, means), _toned(difference, means, wanted=1) if name == "claim_support" else difference])
+        # More of either is neither better nor worse: training makes a model surer of whatever it says.
+        rows.append(["Answers", label, *map(_mean, means), _difference([one.value if one else None for one in means])])
     caption = "Before and after, with 95 % intervals; ↑ more is better, ↓ less is. A move is better or worse only where the intervals lie apart."
     return Table(caption, ["Asked", "Figure", *columns, "Moved"], rows)
 
@@ -326,19 +323,13 @@ def _points(row: Sequence[Rate | None], *, wanted: int) -> str | Cell:
     before, after = row[0], row[-1]
     if not before or not after or not before.n or not after.n:
         return NOTHING
-    return _toned(f"{100 * (after.value - before.value):+.1f}\u00a0points", row, wanted=wanted)
+    text, way = f"{100 * (after.value - before.value):+.1f}\u00a0points", direction(before, after)
+    # What the intervals say of it, in a word as well as in colour.
+    return Cell(f"{text},\nbetter", "pass") if way == wanted else Cell(f"{text},\nworse", "fail") if way else f"{text},\nopen"
 
 
 def _difference(row: Sequence[float | None]) -> str:
     return NOTHING if row[0] is None or row[-1] is None else f"{row[-1] - row[0]:+.3f}"
-
-
-def _toned(text: str, row: Sequence[T | None], *, wanted: int) -> str | Cell:
-    """A difference with what the intervals say of it, in a word as well as in colour."""
-    if text == NOTHING:
-        return text
-    way = direction(row[0], row[-1])
-    return Cell(f"{text},\nbetter", "pass") if way == wanted else Cell(f"{text},\nworse", "fail") if way else f"{text},\nopen"
 
 
 def _versions(run: AlignRun, *wanted: str) -> list[str]:
