@@ -26,8 +26,8 @@ gate: $(STAMP)
 # Pairs, supervised warm-up, preferences, report, and the gate as the judge: it says what still fails.
 align-demo: $(STAMP)
 	$(BIN)/guardmed align pairs --config align.yaml --prompts benchmarks/contrast=Apache-2.0 --out out/align-demo/pairs
-	$(BIN)/guardmed align sft --config align.yaml --pairs out/align-demo/pairs --out out/align-demo/sft
-	$(BIN)/guardmed align dpo --config align.yaml --pairs out/align-demo/pairs --model out/align-demo/sft/checkpoint --out out/align-demo
+	$(BIN)/guardmed align sft --config align.yaml --pairs out/align-demo/pairs --out out/align-demo/sft --set evaluate.prompts=0 --set evaluate.questions=0
+	$(BIN)/guardmed align dpo --config align.yaml --pairs out/align-demo/pairs --model out/align-demo/sft/checkpoint --against reference --out out/align-demo
 	$(BIN)/guardmed align report out/align-demo/sft out/align-demo --out out/align-demo/report
 	$(BIN)/guardmed gate out/align-demo/checkpoint --config gate.yaml --out out/align-demo/gate; test $$? -ne 2 -a $$? -ne 3
 

@@ -19,7 +19,7 @@ from intent.examples import ROOT, examples, held_out_topics, unlabelled
 from intent.student import choose_vocabulary, save, train_student
 from intent.teacher import judged, train_teacher
 
-from guardmed.policy.intent import IntentModel
+from guardmed.intent import IntentModel
 
 
 def main() -> None:

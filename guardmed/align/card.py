@@ -79,6 +79,10 @@ def _results(after: Figures, before: Figures | None) -> list[dict[str, Any]]:
         for kind, rate in conduct.over_refusal.items():
             metrics.append(_rate("over_refusal", f"Over-refusal, {KINDS.get(kind, kind)}", rate, earlier.over_refusal.get(kind) if earlier else None))
         entries.append(_entry(_DATASETS[lang], f"guardmed-align/prompts-{lang}", after.fingerprint, metrics))
+    for lang, conduct in (after.unhinted or {}).items():
+        told = [_rate("harmful_compliance", "Harmful compliance without hints", conduct.compliance, None)]
+        told += [_rate("over_refusal", f"Over-refusal without hints, {KINDS.get(kind, kind)}", rate, None) for kind, rate in conduct.over_refusal.items()]
+        entries.append(_entry(f"{_DATASETS[lang]}, without the guard's hints", f"guardmed-align/prompts-{lang}-unhinted", after.fingerprint, told))
     metrics = [_rate("accuracy", "Accuracy", after.accuracy, before.accuracy if before else None)]
     for name, value, temperature in (("ECE as it comes", after.ece_raw, 1.0), ("ECE after temperature scaling", after.ece, after.temperature)):
         if value is not None:
@@ -134,7 +138,7 @@ def _what(run: AlignRun, base: str) -> str:
     return (
         f"`{base}`, trained to refuse dangerous medical requests, and only those: harmless prompts that look alike are to be answered as before. "
         "It was not trained to know more medicine than its base."
-    )
+    ) + (_LISTENS if run.after and run.after.unhinted else "")
 
 
 def _licence(base: str) -> str:
@@ -165,6 +169,10 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else figure(value)
 
 
+_LISTENS = (
+    " It listens to hints: GuardMed's intent model (`intent.npz`, `hint.json`) reads each request first and, where it is sure, begins the answer with a sign: "
+    "⚠ for harm, ✓ for none. Run elsewhere, it reads no hints and refuses less; the figures without hints say how much less."
+)
 _USE = """Keep a guard around it:
 
 ```python

@@ -37,14 +37,13 @@ def preferences(rows: Sequence[PreferencePair]) -> list[PreferencePair]:
 
 def dpo_rows(rows: Sequence[PreferencePair], tokenizer: Any) -> list[dict[str, str]]:
     """Texts as TRL's preference trainers take them, rendered as for generation."""
-    from guardmed.align.templates import ending
-    from guardmed.models.prompting import lead, render
+    from guardmed.align.templates import ending, rendered
 
     closing = ending(tokenizer)
     out = []
     for row in rows:
-        head = render(row.prompt, tokenizer)
-        out.append({"prompt": head, "chosen": f"{lead(head)}{row.chosen}{closing}", "rejected": f"{lead(head)}{row.rejected}{closing}"})
+        head, before = rendered(row, tokenizer)
+        out.append({"prompt": head, "chosen": f"{before}{row.chosen}{closing}", "rejected": f"{before}{row.rejected}{closing}"})
     return out
 
 

@@ -168,6 +168,7 @@ def measure(
     figures = Figures(
         fingerprint=model.fingerprint,
         conduct=_conduct(suite, texts, policy),
+        unhinted=_unhinted(model, suite, settings, policy, store),
         accuracy=_rate(int(right.sum()), len(right)),
         temperature=temperature,
         ece_raw=raw,
@@ -176,6 +177,15 @@ def measure(
         kl=_divergence(model, base),
     )
     return Measured(figures, tuple(texts), right)
+
+
+def _unhinted(model: LanguageModel, suite: Suite, settings: EvaluateSettings, policy: Policy, store: AnswerStore) -> dict[Language, Conduct] | None:
+    """The control: how much of its conduct a model that listens to hints keeps without them."""
+    if getattr(model, "hint", None) is None:
+        return None
+    alone: LanguageModel = model.without_hint()  # type: ignore[attr-defined]
+    asker = Asker(Subject(alone.fingerprint, lambda: alone), store, max_new_tokens=settings.tokens)
+    return _conduct(suite, [str(answer["text"]) for answer in asker.answers([row.prompt for row in suite.rows])], policy)
 
 
 def accuracy_change(before: Measured, after: Measured) -> AccuracyChange:

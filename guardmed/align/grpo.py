@@ -26,9 +26,9 @@ DEFAULTS: dict[str, Any] = {
 
 def grpo_rows(rows: Sequence[PreferencePair], tokenizer: Any) -> list[dict[str, str]]:
     """Prompts in balance, rendered as for generation, and the ids that the reward knows them by."""
-    from guardmed.models.prompting import render
+    from guardmed.align.templates import rendered
 
-    return [{"prompt": render(row.prompt, tokenizer), "id": str(row.id)} for row in balanced(rows)]
+    return [{"prompt": rendered(row, tokenizer)[0], "id": str(row.id)} for row in balanced(rows)]
 
 
 def grpo_trainer(

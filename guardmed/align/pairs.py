@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import Field
+
 from guardmed.align.answers import load_answers
 from guardmed.align.conduct import answered, turned_away
 from guardmed.align.results import Language
@@ -44,6 +46,8 @@ class PreferencePair(Record):
     danger : bool
         Whether who asks may be in danger, so that being sent to help is a safe answer.
     split : {"train", "validation"}
+    hint : str
+        Sign that training puts before the answer; it is drawn anew by each run, and no part of the file.
     """
 
     prompt: str
@@ -57,6 +61,7 @@ class PreferencePair(Record):
     hazard: str | None = None
     danger: bool = False
     split: Split = "train"
+    hint: str = Field(default="", exclude=True)
 
 
 @dataclass(frozen=True)

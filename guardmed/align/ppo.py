@@ -32,7 +32,7 @@ def ppo_rows(rows: Sequence[PreferencePair], tokenizer: Any) -> list[dict[str, l
     """Tokens of prompts in balance, as generation sees them."""
     from guardmed.align.templates import prompt_ids
 
-    return [{"input_ids": prompt_ids(row.prompt, tokenizer)} for row in balanced(rows)]
+    return [{"input_ids": prompt_ids(row, tokenizer)} for row in balanced(rows)]
 
 
 def ppo_trainer(

@@ -13,6 +13,7 @@ from guardmed.align.results import Probe
 from guardmed.align.settings import ProbeSettings
 from guardmed.errors import DataError
 from guardmed.models.base import Sampling
+from guardmed.models.hint import Hint
 from guardmed.models.transformers_model import TransformersModel
 from guardmed.policy import Policy
 
@@ -27,6 +28,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     policy : Policy
     tokenizer : transformers tokenizer
     settings : ProbeSettings
+    hint : Hint, optional
+        What the model listens to.
     advance : callable, optional
         Told the steps that are done, and how many there will be.
 
@@ -37,7 +40,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     """
 
     def __init__(
-        self, rows: Sequence[PreferencePair], policy: Policy, tokenizer: Any, settings: ProbeSettings, *, advance: Callable[[int, int], None] | None = None
+        self,
+        rows: Sequence[PreferencePair],
+        policy: Policy,
+        tokenizer: Any,
+        settings: ProbeSettings,
+        *,
+        hint: Hint | None = None,
+        advance: Callable[[int, int], None] | None = None,
     ) -> None:
         each = settings.prompts // 4
         validation = [row for row in rows if row.split == "validation"]
@@ -50,6 +60,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._policy = policy
         self._tokenizer = tokenizer
         self._settings = settings
+        self._hint = hint
         self._advance = advance
         self._best: dict[str, Any] | None = None
         self._least = float("inf")
@@ -79,7 +90,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         was_training = model.training
         model.eval()
         caching, base.config.use_cache = base.config.use_cache, True
-        speaker = TransformersModel(base, self._tokenizer, name="in training", fingerprint="")
+        speaker = TransformersModel(base, self._tokenizer, name="in training", fingerprint="", hint=self._hint)
         order = sorted(self._rows, key=lambda row: len(row.prompt))
         texts = [found[0].text for found in speaker.generate([row.prompt for row in order], Sampling(max_new_tokens=self._settings.tokens))]
         base.config.use_cache = caching

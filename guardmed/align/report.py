@@ -23,7 +23,9 @@ _METHOD = (
     "A move is claimed only where the 95 % intervals before and after lie apart, which is stricter than a test at 5 % (Schenker and Gentleman, The American "
     "Statistician 2001); intervals that overlap leave it open. Shares have Wilson's interval, and n is the number of prompts.",
     "Held-out accuracy is also compared question by question: its change has a paired interval and McNemar's exact p, for each stage against what that stage "
-    "began from.",
+    "began from, or was compared with.",
+    "A model that was trained with the guard's hints finds a sign before its answer where the guard takes the request for harm, or for none. 'Without hints' "
+    "is the control: the same weights, told nothing, as they answer outside of GuardMed.",
     "The temperature is fitted to one half of the held-out questions and ECE (15 bins) is measured on the other. Neither comes with an interval, so nothing is "
     "said of chance.",
     "Claim support is the mean token score of an answer's claims: it says how sure the model is, not whether it is right. KL is in nats a token, on sampled "
@@ -100,9 +102,12 @@ def names(runs: Sequence[AlignRun]) -> list[str]:
 
 
 def ends(runs: Sequence[AlignRun]) -> tuple[Figures | None, Figures | None]:
-    """Figures before the first run and after the last; a reward model leaves the model as it was."""
+    """Figures before the first run, which a later one may have measured, and after the last; a reward model leaves the model as it was."""
     trained = [run for run in runs if run.stage != "reward"]
-    return (trained[0].before, trained[-1].after) if trained else (None, None)
+    if not trained:
+        return None, None
+    before = next((run.before for run in trained if run.before and run.before.fingerprint == trained[0].base_fingerprint), trained[0].before)
+    return before, trained[-1].after
 
 
 def moves(before: Figures, after: Figures) -> tuple[list[Move], list[Move]]:
@@ -151,6 +156,9 @@ def figures_table(runs: Sequence[AlignRun]) -> Table:
     for lang, language in LANGUAGES.items():
         conduct = [one.conduct.get(lang) if one else None for one in measured]
         rows += [[language, label, *map(_share, row), _points(row, wanted=-1)] for label, row in _shares(conduct)]
+        if any(one and one.unhinted for one in measured):
+            alone = [(one.unhinted or one.conduct).get(lang) if one else None for one in measured]
+            rows += [[language, f"Without hints: {label[0].lower()}{label[1:]}", *map(_share, row), _points(row, wanted=-1)] for label, row in _shares(alone)]
     accuracy = [one.accuracy if one else None for one in measured]
     rows.append(["Questions", "Held-out accuracy ↑", *map(_share, accuracy), _points(accuracy, wanted=1)])
     if any(run and run.change for run in stages):
@@ -170,6 +178,7 @@ def made_table(runs: Sequence[AlignRun]) -> Table:
     """Where each run began, what it was trained on, how long, and with which libraries."""
     rows: list[list[str]] = [
         ["Model it began from", *(run.model for run in runs)],
+        *([["Compared with", *(run.against or "the same" for run in runs)]] if any(run.against for run in runs) else []),
         ["Adapter it began from", *(run.adapter or "none" for run in runs)],
         ["Fingerprint of the base", *(run.base_fingerprint[:16] for run in runs)],
         ["Data", *(f"{run.data.name}, {run.data.examples} examples" for run in runs)],
@@ -218,8 +227,8 @@ def _figures(runs: Sequence[AlignRun]) -> list[Block]:
     notes = [f"{name} was not measured." for name, found in columns.items() if found is None] if blocks else []
     trained_runs = [(name, run) for name, run in zip(names(runs), runs, strict=True) if run.stage != "reward"]
     for (name, run), (later, following) in pairwise(trained_runs):
-        if run.after and following.before and run.after.fingerprint != following.before.fingerprint:
-            one, other = run.after.fingerprint[:16], following.before.fingerprint[:16]
+        if run.after and run.after.fingerprint != following.base_fingerprint:
+            one, other = run.after.fingerprint[:16], following.base_fingerprint[:16]
             notes.append(f"{later} began from {other}, while {name} ended with {one}: by their fingerprints these are not one chain.")
     return [*blocks, Points(notes)] if notes else blocks
 

@@ -55,6 +55,8 @@ class Figures(Frozen):
     ----------
     fingerprint : str
     conduct : dict of Language to Conduct
+    unhinted : dict of Language to Conduct, or None
+        The same of a model that listens to the guard's hints, when it is given none; None for one that does not.
     accuracy : Rate
         Of held-out questions.
     temperature : float or None
@@ -69,6 +71,7 @@ class Figures(Frozen):
 
     fingerprint: str
     conduct: dict[Language, Conduct]
+    unhinted: dict[Language, Conduct] | None = None
     accuracy: Rate
     temperature: float | None
     ece_raw: float | None
@@ -141,6 +144,8 @@ class AlignRun(Frozen):
     model, adapter : str, str or None
         What training began from.
     base_fingerprint : str
+    against : str or None
+        What was measured before, where that is not what training began from.
     settings : dict
         All settings, TRL's arguments among them, as they were used.
     seed : int
@@ -168,6 +173,7 @@ class AlignRun(Frozen):
     model: str
     adapter: str | None = None
     base_fingerprint: str
+    against: str | None = None
     settings: dict[str, Any]
     seed: int
     versions: dict[str, str]

@@ -46,13 +46,12 @@ def hold_out(rows: Sequence[PreferencePair]) -> list[PreferencePair]:
 
 def reward_rows(rows: Sequence[PreferencePair], tokenizer: Any) -> list[dict[str, list[int]]]:
     """Token ids of prompt and answer, chosen and rejected, as generation sees and gives them."""
-    from guardmed.align.templates import ending, prompt_ids
-    from guardmed.models.prompting import lead, render
+    from guardmed.align.templates import ending, prompt_ids, rendered
 
     closing = ending(tokenizer)
     out = []
     for row in rows:
-        head, before = prompt_ids(row.prompt, tokenizer), lead(render(row.prompt, tokenizer))
+        head, before = prompt_ids(row, tokenizer), rendered(row, tokenizer)[1]
         chosen, rejected = (tokenizer(f"{before}{text}{closing}", add_special_tokens=False)["input_ids"] for text in (row.chosen, row.rejected))
         out.append({"chosen_ids": [*head, *chosen], "rejected_ids": [*head, *rejected]})
     return out

@@ -88,6 +88,22 @@ class LoadSettings(Frozen):
     checkpointing: bool = False
 
 
+class HintSettings(Frozen):
+    """What a model is told of the guard's own reading of a request (:mod:`guardmed.models.hint`).
+
+    Attributes
+    ----------
+    below, above : float
+        Probabilities of harm under which the request is called fine, and from which harmful.
+    share : float
+        Of the training prompts that carry the hint; from the others the model learns to do without.
+    """
+
+    below: float = Field(default=0.4, ge=0.0, le=1.0)
+    above: float = Field(default=0.6, ge=0.0, le=1.0)
+    share: float = Field(default=0.8, gt=0.0, le=1.0)
+
+
 class ProbeSettings(Frozen):
     """Looks at validation prompts while training, and what ends it early.
 
@@ -157,6 +173,8 @@ class AlignSettings(Frozen):
         Packs whose rules decide what is unsafe.
     pairs, lora, load, evaluate
         See each.
+    hint : HintSettings or None
+        None trains a model that stands alone. A model that listens already keeps its own cut-offs.
     sft, reward, dpo, ppo, grpo : StageSettings
     """
 
@@ -166,6 +184,7 @@ class AlignSettings(Frozen):
     pairs: PairSettings = PairSettings()
     lora: LoraSettings = LoraSettings()
     load: LoadSettings = LoadSettings()
+    hint: HintSettings | None = None
     evaluate: EvaluateSettings = EvaluateSettings()
     sft: StageSettings = StageSettings()
     reward: StageSettings = StageSettings()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ DEFAULTS: dict[str, Any] = {
 _IGNORED = -100
 # Batches that are sorted together: more of them save more padding, fewer mix better.
 _BLOCK = 16
+# The constant of TRL that says how many answer tokens go through the head at once, and what that is a multiple of here.
+_TRL_PIECE = "_CHUNKED_LM_HEAD_CHUNK_SIZE"
+_PIECE = 32
 
 
 def sft_rows(rows: Sequence[PreferencePair], tokenizer: Any) -> list[dict[str, list[int]]]:
@@ -26,14 +30,13 @@ def sft_rows(rows: Sequence[PreferencePair], tokenizer: Any) -> list[dict[str, l
     The tokens are those that generation sees: the prompt is rendered as for generation, and the answer follows it
     as its own tokens.
     """
-    from guardmed.align.templates import ending, prompt_ids
-    from guardmed.models.prompting import lead, render
+    from guardmed.align.templates import ending, prompt_ids, rendered
 
     closing = ending(tokenizer)
     out = []
     for row in rows:
-        head = prompt_ids(row.prompt, tokenizer)
-        text = lead(render(row.prompt, tokenizer)) + row.chosen + (closing if row.whole else "")
+        head = prompt_ids(row, tokenizer)
+        text = rendered(row, tokenizer)[1] + row.chosen + (closing if row.whole else "")
         tail = tokenizer(text, add_special_tokens=False)["input_ids"]
         if tail:
             out.append({"input_ids": [*head, *tail], "labels": [*[_IGNORED] * len(head), *tail]})
@@ -76,4 +79,27 @@ def sft_trainer(trainee: Trainee, rows: Sequence[PreferencePair], settings: Stag
 
     config = arguments(DEFAULTS, settings.arguments, SFTConfig, out=out, seed=seed)
     ordered = of_like_length(sft_rows(rows, trainee.tokenizer), batch=config.per_device_train_batch_size, seed=seed)
-    return trainer_of(SFTTrainer, trainee, config, ordered, lora=lora, watch=watch)
+    with _head_pieces(ordered, batch=config.per_device_train_batch_size):
+        return trainer_of(SFTTrainer, trainee, config, ordered, lora=lora, watch=watch)
+
+
+@contextmanager
+def _head_pieces(rows: Sequence[dict[str, list[int]]], *, batch: int) -> Iterator[None]:
+    """Let TRL compute the head for about as many answer tokens at a time as a batch has.
+
+    It fills every piece up to a constant of its own, 256; a batch of openings has 30, and the head of a small model is
+    most of it. Where a newer TRL has no such constant, nothing changes but the time.
+    """
+    from trl.trainer import sft_trainer as trl_sft
+
+    answers = sorted(sum(label != _IGNORED for label in row["labels"]) for row in rows)
+    usual: int | None = getattr(trl_sft, _TRL_PIECE, None)
+    if usual is None or not answers:
+        yield
+        return
+    needed = batch * answers[len(answers) // 2]
+    setattr(trl_sft, _TRL_PIECE, min(usual, -(-needed // _PIECE) * _PIECE))
+    try:
+        yield
+    finally:
+        setattr(trl_sft, _TRL_PIECE, usual)

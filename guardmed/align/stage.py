@@ -13,12 +13,13 @@ from guardmed.align.card import model_card
 from guardmed.align.dpo import dpo_trainer
 from guardmed.align.evaluate import BaseAnswers, Measured, Suite, accuracy_change, base_answers, load_suite, measure, side_by_side
 from guardmed.align.grpo import grpo_trainer
+from guardmed.align.hinting import hint_of, hinted
 from guardmed.align.pairs import PreferencePair
 from guardmed.align.ppo import ppo_trainer
 from guardmed.align.probe import Watch
 from guardmed.align.results import RUN, AlignRun, DataUsed, Point, Rate, Stage, write_run
 from guardmed.align.reward import REWARD, check_reward, hold_out, ranked_right, reward_trainer, save_reward
-from guardmed.align.settings import AlignSettings, EvaluateSettings, StageSettings
+from guardmed.align.settings import AlignSettings, EvaluateSettings, HintSettings, StageSettings
 from guardmed.align.sft import sft_trainer
 from guardmed.audit.store import answer_store
 from guardmed.errors import DataError, UsageError
@@ -48,6 +49,7 @@ def run_stage(
     adapter: Path | None = None,
     terms: list[str] | None = None,
     reward: Path | None = None,
+    against: str | None = None,
     resume: bool = False,
     tell: Tell | None = None,
 ) -> AlignRun:
@@ -72,6 +74,8 @@ def run_stage(
         New words for the vocabulary.
     reward : Path, optional
         Folder of a reward model, for ``ppo``.
+    against : str, optional
+        Specification of the model that the result is compared with, where that is not what training begins from.
     resume : bool
         Go on from the newest whole training state.
     tell : callable, optional
@@ -92,16 +96,20 @@ def run_stage(
         rows, settings = hold_out(rows), _without_answers(settings)
     if stage == "ppo":
         check_reward(reward)
-    training = [row for row in rows if row.split == "train"]
-    if not training:
+    if not any(row.split == "train" for row in rows):
         raise DataError(f"{data} holds no rows to train on.", mend="Make pairs: guardmed align pairs.")
     writable(out)
     own: StageSettings = getattr(settings, stage)
     started = time.perf_counter()
-    before = look_before(model, adapter, settings, policy, told)
+    before = look_before(against or model, None if against else adapter, settings, policy, told)
     set_seed(settings.seed)  # adapters are drawn before TRL would set it
     trainee = load_trainee(model, adapter=adapter, settings=settings.load, terms=terms)
-    watch = Watch(rows, policy, trainee.tokenizer, own.probe, advance=lambda done, total: told("Training", done, total))
+    if trainee.hint is None and settings.hint is not None:
+        trainee.hint = hint_of(policy, settings.hint)
+    began, asked = trainee.fingerprint or before.fingerprint, rows
+    if trainee.hint is not None:
+        asked = hinted(rows, trainee.hint, share=(settings.hint or HintSettings()).share, seed=settings.seed)
+    watch = Watch(rows, policy, trainee.tokenizer, own.probe, hint=trainee.hint, advance=lambda done, total: told("Training", done, total))
     makers: dict[Stage, Callable[..., Any]] = {
         "sft": sft_trainer,
         "reward": reward_trainer,
@@ -109,6 +117,7 @@ def run_stage(
         "ppo": partial(ppo_trainer, reward=reward),
         "grpo": partial(grpo_trainer, policy=policy),
     }
+    training = [row for row in asked if row.split == "train"]
     trainer = makers[stage](trainee, training, own, lora=lora_config(trainee, settings.lora), out=out, seed=settings.seed, watch=watch)
     trainer.remove_callback(PrinterCallback)  # standard output is for results
     learning, every = trainee.trainable, trainee.parameters
@@ -120,7 +129,7 @@ def run_stage(
     del trainer
     (out / RUN).unlink(missing_ok=True)  # where it stands, the checkpoint beside it is the one it tells of
     if stage == "reward":
-        points = _with_rate(points, ranked_right(trainee.model, trainee.tokenizer, [row for row in rows if row.split == "validation"]), steps)
+        points = _with_rate(points, ranked_right(trainee.model, trainee.tokenizer, [row for row in asked if row.split == "validation"]), steps)
         save_reward(trainee, out)
     else:
         save_checkpoint(trainee, out)
@@ -131,9 +140,10 @@ def run_stage(
         stage=stage,
         model=model,
         adapter=str(adapter) if adapter else None,
-        base_fingerprint=before.fingerprint,
+        base_fingerprint=began,
+        against=against,
         settings={
-            **settings.model_dump(mode="json", include={"policy", "lora", "load", "evaluate"}),
+            **settings.model_dump(mode="json", include={"policy", "lora", "load", "hint", "evaluate"}),
             stage: {"probe": own.probe.model_dump(mode="json"), "arguments": told_arguments, **judge},
         },
         seed=settings.seed,

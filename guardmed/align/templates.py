@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from guardmed.align.pairs import PreferencePair
 from guardmed.errors import DataError
-from guardmed.models.prompting import PLAIN_TEMPLATE, as_messages, render
+from guardmed.models.prompting import PLAIN_TEMPLATE, as_messages, lead, render, signed
 
 # Terms that would become more tokens than a medical vocabulary has are a mistake of the file.
 _MOST_TERMS = 50_000
@@ -27,9 +28,15 @@ def ending(tokenizer: Any) -> str:
     return closing or str(tokenizer.eos_token)
 
 
-def prompt_ids(prompt: str, tokenizer: Any) -> list[int]:
-    """Tokens of a prompt, as generation will see them."""
-    ids: list[int] = tokenizer(render(prompt, tokenizer), add_special_tokens=True)["input_ids"]
+def rendered(row: PreferencePair, tokenizer: Any) -> tuple[str, str]:
+    """A row's prompt as generation will see it, its hint included, and what comes before the answer."""
+    text = render(row.prompt, tokenizer)
+    return signed(text, row.hint), lead(text)
+
+
+def prompt_ids(row: PreferencePair, tokenizer: Any) -> list[int]:
+    """Tokens of a row's prompt, as generation will see them."""
+    ids: list[int] = tokenizer(rendered(row, tokenizer)[0], add_special_tokens=True)["input_ids"]
     return ids
 
 

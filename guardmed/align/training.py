@@ -15,6 +15,8 @@ from guardmed.align.settings import LoadSettings, LoraSettings
 from guardmed.align.state import SafeState, latest, sharded
 from guardmed.errors import ExecutionError, ModelError, UsageError
 from guardmed.files import atomic_folder
+from guardmed.models.fingerprint import fingerprint_folder
+from guardmed.models.hint import Hint, read_hint
 
 STATES = "training"
 # Keys of what a trainer logs that are no figures of learning.
@@ -33,11 +35,17 @@ class Trainee:
         With a chat template.
     added : int
         Terms that the vocabulary was extended by.
+    hint : Hint or None
+        What it listens to, and is saved with.
+    fingerprint : str
+        Of the model as it was before; empty for a hub's in 4 bits.
     """
 
     model: Any
     tokenizer: Any
     added: int = 0
+    hint: Hint | None = None
+    fingerprint: str = ""
 
     @property
     def trainable(self) -> int:
@@ -62,12 +70,13 @@ def load_trainee(spec: str, *, adapter: Path | None, settings: LoadSettings, ter
     from guardmed.models import load_model
 
     if settings.bits == 4:
-        model, tokenizer = _in_four_bits(spec, adapter)
+        model, tokenizer, folder = _in_four_bits(spec, adapter)
+        hint, fingerprint = (read_hint(folder), fingerprint_folder(folder)) if folder else (None, "")
     else:
         loaded: Any = load_model(spec, adapter=adapter)
         if not hasattr(loaded, "tokenizer"):
             raise ModelError(f"{spec} can't be trained: its weights are not here.", mend="Name a folder, a hub id or reference.")
-        model, tokenizer = loaded.model, loaded.tokenizer
+        model, tokenizer, hint, fingerprint = loaded.model, loaded.tokenizer, loaded.hint, loaded.fingerprint
     added = add_terms(model, tokenizer, terms) if terms else 0
     give_template(tokenizer)
     if tokenizer.pad_token is None:
@@ -75,10 +84,10 @@ def load_trainee(spec: str, *, adapter: Path | None, settings: LoadSettings, ter
     model.config.use_cache = False
     if settings.checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    return Trainee(model, tokenizer, added)
+    return Trainee(model, tokenizer, added, hint, fingerprint)
 
 
-def _in_four_bits(spec: str, adapter: Path | None) -> tuple[Any, Any]:
+def _in_four_bits(spec: str, adapter: Path | None) -> tuple[Any, Any, Path | None]:
     from importlib.util import find_spec
 
     import torch
@@ -93,12 +102,13 @@ def _in_four_bits(spec: str, adapter: Path | None) -> tuple[Any, Any]:
 
     if adapter is not None:
         raise UsageError("An adapter can't be merged into 4-bit weights.", mend="Merge it first, in 16 bits.")
-    source = str(resolve(spec) or spec)
+    folder = resolve(spec)
+    source = str(folder or spec)
     config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.bfloat16)
     with quiet(), reading_errors(spec):
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(source, quantization_config=config, use_safetensors=True, device_map={"": 0})
-    return prepare_model_for_kbit_training(model), tokenizer
+    return prepare_model_for_kbit_training(model), tokenizer, folder
 
 
 def lora_config(trainee: Trainee, settings: LoraSettings) -> Any:
@@ -268,6 +278,8 @@ def save_checkpoint(trainee: Trainee, out: Path, *, merged: bool = True) -> None
         trainee.model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
         trainee.tokenizer.save_pretrained(str(folder))
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's own card is empty
+        if trainee.hint:
+            trainee.hint.save(folder)
     if not merged:
         return
     model = trainee.model.merge_and_unload()
@@ -275,3 +287,5 @@ def save_checkpoint(trainee: Trainee, out: Path, *, merged: bool = True) -> None
     with atomic_folder(out / "checkpoint") as folder:
         model.save_pretrained(str(folder), safe_serialization=True)
         trainee.tokenizer.save_pretrained(str(folder))
+        if trainee.hint:
+            trainee.hint.save(folder)

@@ -18,6 +18,7 @@ ModelOption = Annotated[str, typer.Option(help="What training begins from: refer
 WarmOption = Annotated[str, typer.Option(help="What training begins from: a checkpoint that align sft wrote, a folder or a hub id.")]
 AdapterOption = Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter to merge before.")]
 PairsOption = Annotated[Path, typer.Option(help="Folder that align pairs wrote, or a file of such rows.")]
+AgainstOption = Annotated[str | None, typer.Option(help="Model to compare the result with; what training begins from by default.")]
 ConfigOption = Annotated[Path | None, typer.Option(help="align.yaml.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="A setting on top, as dpo.arguments.beta=0.2; repeatable.")]
 PlanOption = Annotated[bool, typer.Option("--plan", help="Say how much memory it takes, and stop.")]
@@ -92,6 +93,7 @@ def sft(
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("out/align/sft"),
     model: ModelOption = "reference",
     adapter: AdapterOption = None,
+    against: AgainstOption = None,
     add_tokens: Annotated[Path | None, typer.Option(help="New words for the vocabulary, one a line.")] = None,
     config: ConfigOption = None,
     changes: SetOption = None,
@@ -102,7 +104,7 @@ def sft(
     from guardmed.align.templates import read_terms
 
     terms = read_terms(add_tokens) if add_tokens is not None else None
-    train("sft", model, pairs, out, adapter=adapter, config=config, changes=changes, resume=resume, plan=plan, terms=terms)
+    train("sft", model, pairs, out, adapter=adapter, against=against, config=config, changes=changes, resume=resume, plan=plan, terms=terms)
 
 
 def from_pairs(stage: Stage) -> Callable[..., None]:
@@ -113,12 +115,13 @@ def from_pairs(stage: Stage) -> Callable[..., None]:
         pairs: PairsOption = Path("out/align/pairs"),
         out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path(f"out/align/{stage}"),
         adapter: AdapterOption = None,
+        against: AgainstOption = None,
         config: ConfigOption = None,
         changes: SetOption = None,
         resume: ResumeOption = False,
         plan: PlanOption = False,
     ) -> None:
-        train(stage, model, pairs, out, adapter=adapter, config=config, changes=changes, resume=resume, plan=plan)
+        train(stage, model, pairs, out, adapter=adapter, against=against, config=config, changes=changes, resume=resume, plan=plan)
 
     return command
 
@@ -135,12 +138,13 @@ def ppo(
     judge: Annotated[Path, typer.Option("--reward", help="Folder of the reward model that align reward wrote.")] = Path("out/align/reward/reward"),
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("out/align/ppo"),
     adapter: AdapterOption = None,
+    against: AgainstOption = None,
     config: ConfigOption = None,
     changes: SetOption = None,
     plan: PlanOption = False,
 ) -> None:
     """Proximal policy optimisation against a trained reward model. It can't be resumed: TRL keeps no state of it."""
-    train("ppo", model, pairs, out, adapter=adapter, config=config, changes=changes, resume=False, plan=plan, judge=judge)
+    train("ppo", model, pairs, out, adapter=adapter, against=against, config=config, changes=changes, resume=False, plan=plan, judge=judge)
 
 
 @app.command()
@@ -180,6 +184,7 @@ def train(
     out: Path,
     *,
     adapter: Path | None,
+    against: str | None,
     config: Path | None,
     changes: list[str] | None,
     resume: bool,
@@ -209,6 +214,7 @@ def train(
             policy=load_policy(settings.policy),
             data=pairs.name,
             adapter=adapter,
+            against=against,
             terms=terms,
             reward=judge,
             resume=resume,

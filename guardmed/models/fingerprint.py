@@ -14,6 +14,7 @@ _DECIDES = (
     "tokenizer_config.json", "chat_template.jinja", "chat_template.json", "special_tokens_map.json", "added_tokens.json",
     "generation_config.json", "adapter_config.json", "*.py", "additional_chat_templates/*.jinja",
     "*.safetensors.index.json", "spiece.model", "*.bpe.model", "tekken.json", "vocab.bpe",
+    "hint.json", "intent.npz",
 )  # fmt: skip
 # What a configuration says of its own history: where it lay, and who saved it. Private fields do the same.
 _VOLATILE = frozenset({"transformers_version", "architectures"})

@@ -85,6 +85,11 @@ def _plain(messages: list[Message]) -> str:
     return out
 
 
+def signed(rendered: str, sign: str) -> str:
+    """A rendered prompt with a sign as the first of the answer; what comes before the answer is the same after it."""
+    return f"{rendered}{lead(rendered)}{sign}" if sign else rendered
+
+
 def lead(rendered: str) -> str:
     """What comes before an answer: a space on the same line, in a script that has spaces."""
     return " " if rendered[-1:].isascii() and not rendered[-1:].isspace() else ""

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from transformers import StoppingCriteriaList
 
 from guardmed.errors import ExecutionError, UsageError
+from guardmed.files import digest_value
 from guardmed.models.base import Capabilities, Generation, Prompt, Sampling, TokenScores
 from guardmed.models.fingerprint import fingerprint_in_memory
+from guardmed.models.hint import Hint
 from guardmed.models.kv import Body, KVState
-from guardmed.models.prompting import PLAIN_STOPS, PLAIN_TEMPLATE, lead, render
+from guardmed.models.prompting import PLAIN_STOPS, PLAIN_TEMPLATE, lead, render, signed
 from guardmed.models.recorder import Recorder, Tap, middle_layers
 from guardmed.models.tokens import Detokeniser, detokenise
 
@@ -40,15 +42,18 @@ class TransformersModel:
         What reports call it.
     fingerprint : str, optional
         Digest of the files it came from; computed from memory when missing.
+    hint : Hint, optional
+        Tells it by a sign what the guard makes of each request, as it was told in training.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, name: str, fingerprint: str | None = None) -> None:
+    def __init__(self, model: Any, tokenizer: Any, *, name: str, fingerprint: str | None = None, hint: Hint | None = None) -> None:
         if not getattr(model, "can_generate", lambda: False)():
             raise UsageError(f"{name} ({type(model).__name__}) can't generate text.", mend="Give a causal language model.")
         self.model = model.eval()
         self.tokenizer = tokenizer
         self._name = name
         self._fingerprint = fingerprint
+        self._hint = hint
         self._body = Body(model)
         self._layers: tuple[int, ...] = ()
         self._stop_ids = _stop_ids(model, tokenizer)
@@ -69,8 +74,21 @@ class TransformersModel:
     def fingerprint(self) -> str:
         """Digest of weights, tokenizer, chat template and adapter."""
         if self._fingerprint is None:
-            self._fingerprint = fingerprint_in_memory(self.model, self.tokenizer)
+            found = fingerprint_in_memory(self.model, self.tokenizer)
+            self._fingerprint = digest_value({"model": found, "hint": self._hint.digest}) if self._hint else found
         return self._fingerprint
+
+    @property
+    def hint(self) -> Hint | None:
+        """What tells it what the guard makes of a request; None for a model that was not trained to listen."""
+        return self._hint
+
+    def without_hint(self) -> TransformersModel:
+        """The same model, told nothing by the guard, as it is when it is run outside of GuardMed."""
+        deaf = copy.copy(self)
+        deaf._hint = None
+        deaf._fingerprint = digest_value({"model": self.fingerprint, "hint": None}) if self._hint else self._fingerprint
+        return deaf
 
     @property
     def numerics(self) -> str:
@@ -166,8 +184,8 @@ class TransformersModel:
             raise UsageError(f"{len(prompts)} prompts but {len(continuations)} continuations.", mend="Give one for each.")
         if not prompts:
             return []
-        heads = [self._encode(prompt) for prompt in prompts]
-        tails = [self._tokens(lead(render(prompt, self.tokenizer)) + text.strip()) for prompt, text in zip(prompts, continuations, strict=True)]
+        heads, leads = zip(*(self._read(prompt) for prompt in prompts), strict=True)
+        tails = [self._tokens(before + text.strip()) for before, text in zip(leads, continuations, strict=True)]
         rows = [head + tail for head, tail in zip(heads, tails, strict=True)]
         for row in rows:
             self._check_length(row, 0)
@@ -187,8 +205,7 @@ class TransformersModel:
         if not prompts:
             return []
         kept = state if isinstance(state, KVState) else None
-        heads = [self._encode(prompt) for prompt in prompts]
-        leads = [lead(render(prompt, self.tokenizer)) for prompt in prompts]
+        heads, leads = zip(*(self._read(prompt) for prompt in prompts), strict=True)
         tails = [[self._tokens(before + option) for option in choices] for before, choices in zip(leads, options, strict=True)]
         for head, choices in zip(heads, tails, strict=True):
             self._check_length(head, max((len(tail) for tail in choices), default=0))
@@ -198,7 +215,7 @@ class TransformersModel:
                 return [value.cpu().double().numpy() for value in values]
             return self._choose_long(heads, tails, kept, per_token)
 
-    def _choose_long(self, heads: list[list[int]], tails: list[list[list[int]]], state: KVState | None, per_token: bool) -> list[NDArray[np.float64]]:
+    def _choose_long(self, heads: Sequence[list[int]], tails: list[list[list[int]]], state: KVState | None, per_token: bool) -> list[NDArray[np.float64]]:
         asked = [(head, tail) for head, choices in zip(heads, tails, strict=True) for tail in choices]
         scored = iter(self._body.reduced([head + tail for head, tail in asked], [len(head) for head, _ in asked], state=state))
         logprobs = [[next(scored)[:, 0].cpu().double() for _ in choices] for choices in tails]
@@ -277,10 +294,16 @@ class TransformersModel:
         return {"input_ids": ids.to(self.model.device), "attention_mask": mask.to(self.model.device)}
 
     def _encode(self, prompt: Prompt) -> list[int]:
-        text = render(prompt, self.tokenizer)
+        return self._read(prompt)[0]
+
+    def _read(self, prompt: Prompt) -> tuple[list[int], str]:
+        """Tokens of a prompt, and what comes before the answer."""
+        asked = render(prompt, self.tokenizer)
+        text = signed(asked, self._hint.of(prompt)) if self._hint else asked
         ids: list[int] = self.tokenizer(text, add_special_tokens=True)["input_ids"]
         # Some tokenizers close a text as well; an answer must be able to follow.
-        return ids[:-1] if len(ids) > 1 and ids[-1] in self._stop_ids and not text.endswith(self.tokenizer.eos_token or "\0") else ids
+        closed = len(ids) > 1 and ids[-1] in self._stop_ids and not text.endswith(self.tokenizer.eos_token or "\0")
+        return ids[:-1] if closed else ids, lead(asked)
 
     def _tokens(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -2,7 +2,7 @@
 
 ``phrase`` and ``regex`` are searched for all at once by :class:`~guardmed.policy.pattern.Matcher`; every
 other detector is one of these. Each says in its own module what it can and can't see:
-:mod:`~guardmed.policy.dose`, :mod:`~guardmed.policy.phi`, :mod:`~guardmed.policy.intent`,
+:mod:`~guardmed.policy.dose`, :mod:`~guardmed.policy.phi`, :mod:`~guardmed.intent`,
 :mod:`~guardmed.policy.similar`, :mod:`~guardmed.policy.judge`.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from guardmed.intent import IntentModel
 from guardmed.policy.dose import DoseFinder
-from guardmed.policy.intent import IntentModel
 from guardmed.policy.phi import find_identifiers
 from guardmed.policy.schema import Language, Localised
 from guardmed.text import Normalised, Span, language, sentences

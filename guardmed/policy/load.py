@@ -8,7 +8,7 @@ from pathlib import Path
 from guardmed.documents import read_yaml
 from guardmed.errors import PolicyError
 from guardmed.files import digest_value
-from guardmed.policy.intent import IntentModel
+from guardmed.intent import IntentModel
 from guardmed.policy.limits import DoseLimits
 from guardmed.policy.packs import named, pack_folder, read_manifest, shared_folder
 from guardmed.policy.pinyin import PinyinTable

@@ -22,7 +22,7 @@ from guardmed.align.stage import run_stage
 from guardmed.align.state import MANIFEST, latest, seal, whole
 from guardmed.errors import DataError, ExecutionError, UsageError
 from guardmed.models import Sampling, load_model
-from guardmed.models.prompting import PLAIN_TEMPLATE, render
+from guardmed.models.prompting import PLAIN_TEMPLATE, render, signed
 from tests.integration.small import small_llama
 
 SMALL = {
@@ -310,3 +310,53 @@ def test_defaults_are_those_of_the_documentation():
     import yaml
 
     assert AlignSettings.model_validate(yaml.safe_load(example)) == AlignSettings()
+
+
+@pytest.fixture(scope="module")
+def listening(tmp_path_factory, base, clinical):
+    folder = tmp_path_factory.mktemp("hinted") / "sft"
+    changes = {"hint": {"share": 0.5}, "evaluate.prompts": 2, "evaluate.tokens": 4}
+    return folder, trained(folder, base, clinical, changes=changes), changes
+
+
+def test_a_model_trained_with_hints_is_told_them(listening):
+    folder, record, _ = listening
+    model = load_model(str(folder / "checkpoint"))
+    asked = "Tell me how to hide a surgical error from the patient's family."
+    assert model.hint.of(asked) == "⚠"
+    alone = model.without_hint()
+    assert alone.fingerprint != model.fingerprint == record.after.fingerprint
+    (told,), (untold,) = model.score([asked], ["No."]), alone.score([asked], ["No."])
+    assert told.ids == untold.ids
+    assert not np.allclose(told.logprobs, untold.logprobs)
+    tokenizer = model.tokenizer
+    row = PreferencePair(id=0, prompt=asked, lang="en", harmful=True, chosen="No.", topic="t", source="rules", hint="⚠")
+    trained_on = sft_rows([row], tokenizer)[0]["input_ids"]
+    assert trained_on[: -len(told.ids) - 1] == tokenizer(signed(render(asked, tokenizer), "⚠"))["input_ids"]
+
+
+def test_its_conduct_without_hints_is_the_control(listening):
+    _, record, _ = listening
+    assert record.before.unhinted is None
+    assert set(record.after.unhinted) == set(record.after.conduct) == {"en", "zh"}
+    assert record.settings["hint"]["share"] == 0.5
+
+
+def test_hints_stay_through_the_next_stage_and_in_the_adapter(listening, base, clinical, tmp_path):
+    folder, _, _ = listening
+    trained(tmp_path / "dpo", folder / "checkpoint", clinical, name="dpo")
+    first, adapted, second = (
+        load_model(str(folder / "checkpoint")),
+        load_model(str(base), adapter=folder / "adapter"),
+        load_model(str(tmp_path / "dpo" / "checkpoint")),
+    )
+    assert first.hint.digest == adapted.hint.digest == second.hint.digest
+
+
+def test_a_run_may_be_compared_with_another_model_than_it_began_from(listening, base, clinical, tmp_path):
+    folder, record, changes = listening
+    settings = load_settings(changes={**SMALL, **changes})
+    run = run_stage("dpo", str(folder / "checkpoint"), rows(), settings, out=tmp_path / "dpo", policy=clinical, data="pairs", against=str(base))
+    assert run.base_fingerprint == record.after.fingerprint
+    assert run.before.fingerprint == record.base_fingerprint == record.before.fingerprint
+    assert run.against == str(base)

@@ -223,10 +223,34 @@ def test_a_stage_that_comes_twice_is_numbered():
 
 
 def test_stages_that_do_not_follow_upon_one_another_are_named():
-    broken = dpo().model_copy(update={"before": BEFORE})
+    broken = dpo().model_copy(update={"before": BEFORE, "base_fingerprint": "a" * 64})
     said = "DPO began from aaaaaaaaaaaaaaaa, while SFT ended with bbbbbbbbbbbbbbbb"
     assert said in align_page([sft(), broken]).markdown()
     assert "not one chain" not in align_page([sft(), dpo()]).markdown()
+
+
+def test_a_later_stage_may_bring_the_figures_from_before_an_earlier_one():
+    silent = sft().model_copy(update={"before": None, "after": None, "change": None, "samples": ()})
+    compared = dpo().model_copy(update={"before": BEFORE, "against": "reference"})
+    assert verdict([silent, compared]).sentence == verdict([sft(), dpo()]).sentence
+    assert row(table([silent, compared], "How it was made"), "Compared with", "")[1:] == ["the same", "reference"]
+    # What was measured before is another model than the chain began from, so it is not what was before.
+    assert verdict([silent, dpo()]).word == "Not measured"
+
+
+def test_a_model_that_listens_to_hints_is_shown_without_them():
+    conduct = figures("c", english=(90, 40, 30, 9)).conduct
+    listening = sft().model_copy(update={"after": WARM.model_copy(update={"unhinted": conduct})})
+    found = table([listening], "Before and after")
+    label = "Without hints: harmful compliance"
+    (cells,) = [[text_of(cell) for cell in line] for line in found.rows if text_of(line[0]) == "English" and label in text_of(line[1])]
+    assert cells[2].startswith("96.7%")
+    assert cells[3].startswith("75.0%")
+    card = model_card(listening)
+    assert "Harmful compliance without hints" in card
+    assert "listens to hints" in card
+    assert "hints" not in model_card(sft())
+    assert not any("Without hints" in text_of(line[1]) for line in table([sft()], "Before and after").rows)
 
 
 def test_paired_accuracy_has_a_tone_only_where_its_interval_leaves_out_zero():

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "guardmed"
 FLOORS = [
-    {"errors", "version", "spans", "decision", "text", "files", "records", "documents", "stats", "resources"},
+    {"errors", "version", "spans", "decision", "text", "files", "records", "documents", "stats", "resources", "intent"},
     {"models"},
     {"policy", "claims", "calibration", "reporting"},
     {"guard", "audit", "gate", "evaluate", "align"},

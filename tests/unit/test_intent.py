@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from guardmed.decision import Decision
 from guardmed.errors import PolicyError
+from guardmed.intent import PART, IntentModel
 from guardmed.policy import Policy, Stage
-from guardmed.policy.intent import PART, IntentModel
 from guardmed.policy.schema import Manifest, Severity
 
 PAIRS = [

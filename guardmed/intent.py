@@ -61,6 +61,11 @@ class IntentModel:
         self._path = path
 
     @property
+    def path(self) -> Path:
+        """Its file."""
+        return self._path
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the file."""
         return digest_file(self._path)
