@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 PART, STEP = 94, 70
 _BEGIN, _END = 0, 2
 _LEAD = re.compile(r"[^:：]{4,100}[:：](?=[^\n]{12})")
+# A first sentence that only asks for a hearing: "Can you help me with this?", "你好，请教一下。".
+_COURTESY = re.compile(
+    r"(?:(?:hi|hello|hey|dear|good (?:morning|afternoon|evening)|thanks?|thank you|please|sorry|excuse me|ok|okay)\b[^.?!\n]{0,40}"
+    r"|(?:can|could|would|will|may) (?:you|i|someone|anyone) (?:please |kindly |maybe )?(?:help|assist|advise|answer|ask)\b[^.?!\n]{0,40}"
+    r"|i(?:'d| would)? (?:have|need|want|like)\b[^.?!\n]{0,12}\b(?:questions?|help|favou?r|advice|information)\b[^.?!\n]{0,30}"
+    r"|(?:just )?(?:a )?(?:quick|small|simple) question\b[^.?!\n]{0,20}"
+    r"|i(?:'m| am) (?:just |only )?(?:curious|wondering|asking)\b[^.?!\n]{0,40})[.?!]+\s+(?=.{12})"
+    r"|(?:你好|您好|请问|麻烦|打扰|不好意思|谢谢|能不能帮|能帮|可以帮|帮个忙|帮我|想请教|请教|有个问题|我有|我想问|我想咨询)[^。？！?!.\n]{0,18}[。？！?!]+\s*(?=.{6})"
+)
 _SPACES = re.compile(r"\s+")
 
 
@@ -77,10 +86,10 @@ class IntentModel:
         network = self._network
         folded = _SPACES.sub(" ", normalise(text).text.lower()).strip()
         parts = network.parts(folded)
-        # "In my novel, a character asks: ...": what a lead brings in is read for itself as well.
-        lead = _LEAD.match(folded)
-        if lead:
-            parts |= network.parts(folded[lead.end() :])
+        # "In my novel, a character asks: ...": what a lead or a courtesy brings in is read for itself as well.
+        for opening in (_LEAD.match(folded), _COURTESY.match(folded)):
+            if opening:
+                parts |= network.parts(folded[opening.end() :])
         if not parts:
             return 0.0
         return float(1 / (1 + np.exp(-np.float64(max(map(network.logit, parts))))))

@@ -63,12 +63,56 @@ def last_question(prompt: Prompt) -> str:
 
 
 def render(prompt: Prompt, tokenizer: Any) -> str:
-    """The text a model is to continue, without the tokenizer's own begin-of-text token."""
+    """The text a model is to continue, without the begin-of-text token where the tokenizer writes it by itself.
+
+    A system turn that the model's template does not take becomes the beginning of the user's next turn.
+
+    Raises
+    ------
+    UsageError
+        The template does not take the conversation at all.
+    """
     messages = as_messages(prompt)
-    if tokenizer.chat_template and tokenizer.chat_template != PLAIN_TEMPLATE:
-        text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        return text.removeprefix(tokenizer.bos_token or "")
-    return _plain(messages)
+    if not tokenizer.chat_template or tokenizer.chat_template == PLAIN_TEMPLATE:
+        return _plain(messages)
+    text = _templated(messages, tokenizer)
+    begin = tokenizer.bos_token
+    # Some templates write it for a tokenizer that does not, such as OLMo 2's.
+    return text.removeprefix(begin) if begin and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id else text
+
+
+def _templated(messages: list[Message], tokenizer: Any) -> str:
+    from jinja2 import TemplateError
+
+    def told(turns: list[Message]) -> str:
+        text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return text
+
+    try:
+        return told(messages)
+    except TemplateError:
+        pass
+    try:
+        return told(_without_system(messages))
+    except TemplateError as error:
+        raise UsageError(
+            f"The model's chat template does not take the conversation: {error}.", mend="Let user and assistant take turns, the user first."
+        ) from None
+
+
+def _without_system(messages: list[Message]) -> list[Message]:
+    """Each system turn before the text of the user's next one, as templates have it that know of both."""
+    out: list[Message] = []
+    held = ""
+    for message in messages:
+        if message["role"] == "system":
+            held += message["content"].strip() + "\n\n"
+        elif message["role"] == "user":
+            out.append({"role": "user", "content": held + message["content"]})
+            held = ""
+        else:
+            out.append(message)
+    return out
 
 
 def _plain(messages: list[Message]) -> str:

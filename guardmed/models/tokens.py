@@ -49,6 +49,15 @@ class Detokeniser:
         return text
 
 
+def line_break(tokenizer: Any) -> list[int]:
+    """Token ids of a line break where a tokenizer puts a space before every text, as Llama 2's and the first Mistral's do; none elsewhere.
+
+    Behind them a text becomes the tokens that it is as the continuation of another one.
+    """
+    mark, behind, alone = (list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in ("\n", "\na", "a"))
+    return mark if behind[: len(mark)] == mark and behind[len(mark) :] != alone else []
+
+
 def detokenise(ids: Sequence[int], tokenizer: Any) -> tuple[str, list[tuple[int, int]]]:
     """Text of token ids, and the characters each covers (tokens of one character share them)."""
     stream = Detokeniser(tokenizer)

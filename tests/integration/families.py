@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ CONVERSATION = [
 PROMPTS = [EN, ZH, LONG, CONVERSATION]
 TEXTS = [
     EN, ZH, LONG, "Metformin lowers blood sugar in type 2 diabetes.", "It is a drug against pain.", "Answer in one sentence.",
-    "Aspirin is taken with water after meals.", "Question and Answer, user and assistant, model and system.", "Yes or No, true or false.",
+    "Aspirin is taken with water after meals.", "Question and Answer, user and assistant, model and system.",
+    "Question: Yes or No, true or false? Answer: [Yes].",
     "二甲双胍降低血糖，随餐服用。", "阿司匹林怎么服用？", "饭后用水服用。", "问题：血糖高怎么办？", "回答：控制饮食，按时服药。",
 ] * 3  # fmt: skip
 CONTEXT = 256
@@ -101,9 +103,22 @@ def pieces(special: Sequence[str], *, begin: str, space_first: bool) -> Tokenize
 
 def words(special: Sequence[str], *, begin: str) -> Tokenizer:
     """Words and marks by themselves, their ends marked, as BioGPT has them."""
-    made = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
-    made.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=500, special_tokens=list(special), end_of_word_suffix="</w>", show_progress=False))
+    split = pre_tokenizers.Whitespace()
+    merges: list[tuple[str, str]] = []
+    vocabulary = dict.fromkeys(special)
+    # Not by a trainer: with ends of words it gives other numbers each time.
+    for word in sorted({word for text in TEXTS for word, _ in split.pre_tokenize_str(text)}):
+        parts = [*word[:-1], f"{word[-1]}</w>"]
+        vocabulary |= dict.fromkeys([*word, *parts])
+        grown = parts[0]
+        for part in parts[1:] if len(word) < 12 else []:
+            merges.append((grown, part))
+            grown += part
+            vocabulary[grown] = None
+    numbers = {piece: number for number, piece in enumerate(vocabulary)}
+    made = Tokenizer(models.BPE(vocab=numbers, merges=list(dict.fromkeys(merges)), unk_token="<unk>", end_of_word_suffix="</w>"))
+    made.add_special_tokens(list(special))
+    made.pre_tokenizer = split
     made.decoder = decoders.BPEDecoder(suffix="</w>")
     return _beginning(made, begin)
 
@@ -229,10 +244,14 @@ def save(name, folder) -> None:
 
 
 def widen(model) -> None:
-    """Make what a model says depend on what it reads: fresh weights are so small that every token is about as likely as any other."""
+    """Make what a model says depend on what it reads: fresh weights are so small that every token is about as likely as any other.
+
+    Where the vocabulary is read as it is written, larger weights there would make the model repeat itself.
+    """
+    tied = model.get_input_embeddings().weight if model.config.tie_word_embeddings else None
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.dim() > 1:
+            if parameter.dim() > 1 and parameter is not tied:
                 parameter.mul_(8)
 
 
@@ -270,19 +289,22 @@ class Backend:
     def encoded(self, prompt) -> list[int]:
         return self.local._encode(prompt)
 
-    def text(self, prompt) -> str:
-        """What the model reads, up to its answer."""
-        asked = render(prompt, self.local.tokenizer)
-        return signed(asked, self.local.hint.of(prompt)) if self.local.hint else asked
+    @cached_property
+    def _begun(self) -> dict[str, tuple[str, list[int]]]:
+        return {}
 
     def tokens(self, prompt, answer) -> list[int]:
         """Tokens of an answer where it stands, all in one text; none if the prompt's would be others."""
-        text, head = self.text(prompt), self.encoded(prompt)
-        space = " " if text[-1:].isascii() and not text[-1:].isspace() else ""
-        ids = self.local.tokenizer(text + space + answer)["input_ids"]
+        if str(prompt) not in self._begun:
+            asked = render(prompt, self.local.tokenizer)
+            space = " " if asked[-1:].isascii() and not asked[-1:].isspace() else ""
+            text = signed(asked, self.local.hint.of(prompt)) if self.local.hint else asked
+            self._begun[str(prompt)] = (text + space, self.encoded(prompt))
+        text, head = self._begun[str(prompt)]
+        ids = self.local.tokenizer(text + answer)["input_ids"]
         return ids[len(head) :] if ids[: len(head)] == head else []
 
-    @property
+    @cached_property
     def words(self) -> list[int]:
         """Tokens that are a word or a mark by themselves: no part of a character, no sign of the template."""
         tokenizer = self.local.tokenizer
@@ -311,7 +333,7 @@ class Backend:
 
     def canonical(self, prompt):
         """Lets the model write only what its tokenizer would make the same tokens of, so that the text can be scored token by token."""
-        width, words, tokenizer = len(self.encoded(prompt)), self.words, self.local.tokenizer
+        width, words, tokenizer = len(self.encoded(prompt)), self.words[:: len(self.words) // 60], self.local.tokenizer
 
         def allowed(_row, ids):
             made = ids[width:].tolist()

@@ -218,7 +218,6 @@ def test_samples_are_as_many_as_asked_for_and_follow_the_seed(backend):
 @every
 def test_a_stop_text_ends_an_answer(backend):
     [[whole]] = backend.model.generate([EN], GREEDY)
-    assert whole.finish == "length"
     middle = len(whole.text) // 2
     stop = whole.text[middle : middle + 3].strip()
     [[cut]] = backend.model.generate([EN], replace(GREEDY, stop=(stop,)))
