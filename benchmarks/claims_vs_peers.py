@@ -1,6 +1,6 @@
 """GuardMed beside LM-Polygraph: what scores of an answer cost, and how well they tell right answers from wrong ones.
 
-    python benchmarks/claims_vs_peers.py [--prompts 8] [--tokens 32] [--rounds 3] [--rows 200] [--json FILE]
+    python benchmarks/claims_vs_peers.py [--prompts 8] [--tokens 32] [--rounds 3] [--rows 150] [--json FILE]
     python benchmarks/claims_vs_peers.py --only time
     python benchmarks/claims_vs_peers.py --only auroc [--no-context]
 
@@ -46,6 +46,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=200, help="questions for the AUROC")
+    parser.add_argument("--rows", type=int, default=150, help="questions for the AUROC")
     parser.add_argument("--answer-tokens", type=int, default=3)
     parser.add_argument("--no-context", action="store_true", help="ask the questions of the AUROC without their abstracts")
     parser.add_argument("--cores", type=int, default=2)
@@ -314,7 +315,9 @@ def measure_auroc(python: Path, job: Mapping[str, Any], rows: Sequence[dict[str,
     """Both sides' scores of the same questions, and which answers are right."""
     asked = [(f"{row['context']}\n" if context else "") + f"{row['question']} Answer with yes, no or maybe." for row in rows]
     job = {**job, "part": "auroc", "questions": asked, "options": [row["options"] for row in rows], "prompts": rendered(Path(job["folder"]), asked)}
-    ours, theirs = (child(python, side, job) for side in SIDES)
+    job["threads"] = max(1, job["threads"] // 2)  # nothing is timed here, so the sides may run side by side
+    with ThreadPoolExecutor() as pool:
+        ours, theirs = pool.map(lambda side: child(python, side, job), SIDES)
     correct = [float(chosen == row["answer"]) for chosen, row in zip(ours["chosen"], rows, strict=True)]
     return {"correct": correct, "chosen": ours["chosen"], "length": ours["length"], "scores": {SIDES[0]: ours["scores"], SIDES[1]: theirs["scores"]}}
 
@@ -378,6 +381,8 @@ def draws(rows: NDArray[np.int64], *, seed: int = 0) -> list[NDArray[np.int64]]:
 
 def spread(values: Sequence[float], sign: str = "-") -> str:
     """The middle 95 %."""
+    if np.isnan(values).all():
+        return "too few rows"
     low, high = np.nanquantile(values, [0.025, 0.975])
     return f"{low:{sign}.3f} to {high:{sign}.3f}"
 

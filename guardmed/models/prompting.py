@@ -77,8 +77,8 @@ def render(prompt: Prompt, tokenizer: Any) -> str:
         return _plain(messages)
     text = _templated(messages, tokenizer)
     begin = tokenizer.bos_token
-    # Some templates write it for a tokenizer that does not, such as OLMo 2's.
-    return text.removeprefix(begin) if begin and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id else text
+    # Some templates write it for a tokenizer that does not.
+    return text.removeprefix(begin) if begin and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id] else text
 
 
 def _templated(messages: list[Message], tokenizer: Any) -> str:

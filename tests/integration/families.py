@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -377,3 +378,10 @@ def same(found: Generation, other: Generation) -> None:
     if found.scores is not None:
         assert (found.scores.token_ids, found.scores.offsets) == (other.scores.token_ids, other.scores.offsets)
         np.testing.assert_allclose(found.scores.logprobs, other.scores.logprobs, **EXACT)
+
+
+def refused(ask, *kinds) -> None:
+    """It is refused, and the error says how to mend it."""
+    with pytest.raises(kinds or UsageError) as caught:
+        ask()
+    assert caught.value.mend
