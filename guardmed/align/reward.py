@@ -47,12 +47,13 @@ def hold_out(rows: Sequence[PreferencePair]) -> list[PreferencePair]:
 def reward_rows(rows: Sequence[PreferencePair], tokenizer: Any) -> list[dict[str, list[int]]]:
     """Token ids of prompt and answer, chosen and rejected, as generation sees and gives them."""
     from guardmed.align.templates import ending, prompt_ids, rendered
+    from guardmed.models.tokens import following
 
     closing = ending(tokenizer)
     out = []
     for row in rows:
         head, before = prompt_ids(row, tokenizer), rendered(row, tokenizer)[1]
-        chosen, rejected = (tokenizer(f"{before}{text}{closing}", add_special_tokens=False)["input_ids"] for text in (row.chosen, row.rejected))
+        chosen, rejected = (following(f"{before}{text}{closing}", tokenizer) for text in (row.chosen, row.rejected))
         out.append({"chosen_ids": [*head, *chosen], "rejected_ids": [*head, *rejected]})
     return out
 

@@ -31,13 +31,14 @@ def sft_rows(rows: Sequence[PreferencePair], tokenizer: Any) -> list[dict[str, l
     as its own tokens.
     """
     from guardmed.align.templates import ending, prompt_ids, rendered
+    from guardmed.models.tokens import following
 
     closing = ending(tokenizer)
     out = []
     for row in rows:
         head = prompt_ids(row, tokenizer)
         text = rendered(row, tokenizer)[1] + row.chosen + (closing if row.whole else "")
-        tail = tokenizer(text, add_special_tokens=False)["input_ids"]
+        tail = following(text, tokenizer)
         if tail:
             out.append({"input_ids": [*head, *tail], "labels": [*[_IGNORED] * len(head), *tail]})
     return out

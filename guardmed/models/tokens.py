@@ -49,11 +49,22 @@ class Detokeniser:
         return text
 
 
-def line_break(tokenizer: Any) -> list[int]:
-    """Token ids of a line break where a tokenizer puts a space before every text, as Llama 2's and the first Mistral's do; none elsewhere.
+def following(text: str, tokenizer: Any) -> list[int]:
+    """Token ids of a text as the continuation of another one.
 
-    Behind them a text becomes the tokens that it is as the continuation of another one.
+    Some tokenizers, such as Llama 2's and the first Mistral's, put a space before every text; behind a line break a
+    text becomes the tokens that it is within a longer one.
     """
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    mark = _line_break(tokenizer)
+    if not mark or not text:
+        return ids
+    behind: list[int] = tokenizer("\n" + text, add_special_tokens=False)["input_ids"]
+    return behind[len(mark) :] if behind[: len(mark)] == mark else ids
+
+
+def _line_break(tokenizer: Any) -> list[int]:
+    """Token ids of a line break where a tokenizer puts a space before every text; none elsewhere."""
     mark, behind, alone = (list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in ("\n", "\na", "a"))
     return mark if behind[: len(mark)] == mark and behind[len(mark) :] != alone else []
 

@@ -22,7 +22,7 @@ from guardmed.models.hint import Hint
 from guardmed.models.kv import Body, KVState
 from guardmed.models.prompting import PLAIN_STOPS, PLAIN_TEMPLATE, lead, render, signed
 from guardmed.models.recorder import Recorder, Tap, middle_layers
-from guardmed.models.tokens import Detokeniser, detokenise, line_break
+from guardmed.models.tokens import Detokeniser, detokenise, following
 
 # Keywords that would change what generate returns, make rows trade places, or take several tokens in one step.
 _RESERVED = {
@@ -56,7 +56,6 @@ class TransformersModel:
         self._hint = hint
         self._body = Body(model)
         self._layers: tuple[int, ...] = ()
-        self._break = line_break(tokenizer)
         self._stop_ids = _stop_ids(model, tokenizer)
         self._pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(self._stop_ids, default=0)
 
@@ -307,14 +306,7 @@ class TransformersModel:
         return ids[:-1] if closed else ids, lead(asked)
 
     def _tokens(self, text: str) -> list[int]:
-        """Tokens of a text that follows the prompt."""
-        mark = self._break
-        if mark and text:
-            behind: list[int] = self.tokenizer("\n" + text, add_special_tokens=False)["input_ids"]
-            if behind[: len(mark)] == mark:
-                return behind[len(mark) :]
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+        return following(text, self.tokenizer)
 
     def _token_scores(self, ids: list[int], values: torch.Tensor, hidden: torch.Tensor | None, text: str) -> TokenScores:
         decoded, offsets = detokenise(ids, self.tokenizer)

@@ -327,12 +327,12 @@ def test_a_model_trained_with_hints_is_told_them(listening):
     alone = model.without_hint()
     assert alone.fingerprint != model.fingerprint == record.after.fingerprint
     (told,), (untold,) = model.score([asked], ["No."]), alone.score([asked], ["No."])
-    assert told.ids == untold.ids
+    assert told.token_ids == untold.token_ids
     assert not np.allclose(told.logprobs, untold.logprobs)
     tokenizer = model.tokenizer
     row = PreferencePair(id=0, prompt=asked, lang="en", harmful=True, chosen="No.", topic="t", source="rules", hint="⚠")
     trained_on = sft_rows([row], tokenizer)[0]["input_ids"]
-    assert trained_on[: -len(told.ids) - 1] == tokenizer(signed(render(asked, tokenizer), "⚠"))["input_ids"]
+    assert trained_on[: -len(told.token_ids) - 1] == tokenizer(signed(render(asked, tokenizer), "⚠"))["input_ids"]
 
 
 def test_its_conduct_without_hints_is_the_control(listening):
