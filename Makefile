@@ -29,7 +29,7 @@ align-demo: $(STAMP)
 	$(BIN)/guardmed align sft --config align.yaml --pairs out/align-demo/pairs --out out/align-demo/sft --set evaluate.prompts=0 --set evaluate.questions=0
 	$(BIN)/guardmed align dpo --config align.yaml --pairs out/align-demo/pairs --model out/align-demo/sft/checkpoint --against reference --out out/align-demo
 	$(BIN)/guardmed align report out/align-demo/sft out/align-demo --out out/align-demo/report
-	$(BIN)/guardmed gate out/align-demo/checkpoint --config gate.yaml --out out/align-demo/gate; test $$? -ne 2 -a $$? -ne 3
+	$(BIN)/guardmed gate out/align-demo/checkpoint --config align-gate.yaml --out out/align-demo/gate; test $$? -ne 2 -a $$? -ne 3
 
 quality: $(STAMP)
 	$(BIN)/python benchmarks/policy_quality.py --mutations
