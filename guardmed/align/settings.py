@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from guardmed.documents import read_yaml
 from guardmed.errors import UsageError
@@ -102,6 +102,12 @@ class HintSettings(Frozen):
     below: float = Field(default=0.4, ge=0.0, le=1.0)
     above: float = Field(default=0.6, ge=0.0, le=1.0)
     share: float = Field(default=0.8, gt=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.below > self.above:
+            raise ValueError(f"below ({self.below}) lies over above ({self.above})")
+        return self
 
 
 class ProbeSettings(Frozen):

@@ -100,7 +100,7 @@ def _load(spec: str, folder: Path | None, adapter: Path | None, trust_remote_cod
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from guardmed.models.head import quicken
-    from guardmed.models.hint import read_hint
+    from guardmed.models.hint import HINT, INTENT, read_hint
     from guardmed.models.transformers_model import TransformersModel
 
     placement = probe()
@@ -124,7 +124,8 @@ def _load(spec: str, folder: Path | None, adapter: Path | None, trust_remote_cod
         from huggingface_hub import snapshot_download
 
         with reading_errors(spec):
-            folder = Path(snapshot_download(spec, local_files_only=True))
+            # Fetches what transformers knows nothing of; without a network it is the copy that is here.
+            folder = Path(snapshot_download(spec, allow_patterns=[HINT, INTENT]))
     hint = (read_hint(adapter) if adapter else None) or read_hint(folder)
     return TransformersModel(model, tokenizer, name=spec, fingerprint=fingerprint_folder(folder, adapter), hint=hint)
 

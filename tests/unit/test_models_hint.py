@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from guardmed.align.hinting import hint_of, hinted
 from guardmed.align.pairs import PreferencePair
@@ -80,6 +81,12 @@ def test_another_file_of_that_name_is_refused(tmp_path):
     write_json(tmp_path / HINT, {"kind": "other"})
     with pytest.raises(DataError, match="hint"):
         read_hint(tmp_path)
+
+
+def test_cut_offs_that_cross_are_refused():
+    with pytest.raises(ValidationError, match="below"):
+        HintSettings(below=0.7, above=0.6)
+    assert HintSettings(below=0.5, above=0.5).above == 0.5
 
 
 def rows(count: int, split: str) -> list[PreferencePair]:
