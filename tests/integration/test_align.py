@@ -17,7 +17,7 @@ from guardmed.align import stage
 from guardmed.align.pairs import PreferencePair
 from guardmed.align.results import load_run
 from guardmed.align.settings import AlignSettings, load_settings
-from guardmed.align.sft import of_like_length, sft_rows
+from guardmed.align.sft import _head_pieces, of_like_length, sft_rows
 from guardmed.align.stage import run_stage
 from guardmed.align.state import MANIFEST, latest, seal, whole
 from guardmed.errors import DataError, ExecutionError, UsageError
@@ -360,3 +360,14 @@ def test_a_run_may_be_compared_with_another_model_than_it_began_from(listening, 
     assert run.base_fingerprint == record.after.fingerprint
     assert run.before.fingerprint == record.base_fingerprint == record.before.fingerprint
     assert run.against == str(base)
+
+
+@pytest.mark.parametrize(("answers", "batch", "piece"), [([3] * 9, 8, 32), ([3, 3, 40], 16, 64), ([60] * 4, 8, 256)])
+def test_the_head_is_computed_for_about_a_batch_of_answers_and_trl_is_left_as_it_was(answers, batch, piece):
+    from trl.trainer import sft_trainer as trl_sft
+
+    rows = [{"labels": [-100] * 5 + [1] * count} for count in answers]
+    with pytest.raises(RuntimeError, match="inside"), _head_pieces(rows, batch=batch):
+        assert piece == trl_sft._CHUNKED_LM_HEAD_CHUNK_SIZE
+        raise RuntimeError("inside")
+    assert trl_sft._CHUNKED_LM_HEAD_CHUNK_SIZE == 256
